@@ -1,0 +1,174 @@
+/*
+ * coap: libcoap on libuv, sessions over UDP/DTLS and TCP/TLS, for both sides of the gateway.
+ *
+ * Words: an *endpoint* is one libcoap context on the loop, with its credentials; it *listens*
+ * (south) or *connects* (north), or both; a *session* is one (D)TLS association with a peer; its
+ * *identity* is what the peer proved in the handshake; *resumption* is a ticket kept for the next
+ * handshake. Requests go both ways over one session (RFC 9132 section 4.7).
+ * Called by southbound, northbound and dots-client on the loop thread. It must not know what a
+ * mitigation is, nor who is allowed what. Only libcoap's public API is used.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+#include "gateway/coap/message.h"
+
+struct dots_endpoint;
+struct dots_session; /* counted: valid in callbacks; keep one with dots_session_ref */
+
+enum dots_transport { DOTS_UDP = 1, DOTS_TCP = 2 };
+
+enum dots_down {
+    DOTS_DOWN_CLOSED,    /* orderly: close_notify or our own dots_session_close */
+    DOTS_DOWN_LOST,      /* TCP reset or end without close_notify, send error */
+    DOTS_DOWN_HANDSHAKE, /* the handshake failed or timed out; reason in text */
+    DOTS_DOWN_REFUSED,   /* nobody there: ICMP unreachable, TCP refused */
+};
+
+enum dots_nack { DOTS_NACK_TIMEOUT, DOTS_NACK_RESET, DOTS_NACK_NOT_DELIVERABLE };
+
+struct dots_handlers {
+    /* Handshake complete, peer authenticated (certificate chain or PSK). */
+    void (*up)(void *arg, struct dots_session *session);
+    /* Comes exactly once for every session that was up, and for every dots_connect that failed;
+     * not from inside dots_connect or dots_session_close. text: why, for the log. */
+    void (*down)(void *arg, struct dots_session *session, enum dots_down reason, const char *text);
+    /* Answer with dots_reply now, or dots_hold the exchange and answer later, or dots_drop it. */
+    void (*request)(void *arg, struct dots_session *session, const struct dots_request *request);
+    /* A response or notification. Returning false sends a Reset (a notification nobody wants). */
+    bool (*response)(void *arg, struct dots_session *session, const struct dots_token *token,
+                     const struct dots_response *response);
+    /* A confirmable request failed, or our notification was answered with a Reset (token of it). */
+    void (*nack)(void *arg, struct dots_session *session, const struct dots_token *token, enum dots_nack reason);
+    /* A peer did not get through the handshake with us as server (for counting, logging). */
+    void (*handshake_failed)(void *arg, const struct sockaddr *peer, const char *text);
+};
+
+/* PEM files, read once in dots_endpoint_open; or PSK (client side). NULL where not used. */
+struct dots_credentials {
+    const char *certificate, *private_key, *trust_anchors;
+    const char *psk_identity;
+    const uint8_t *psk_key;
+    size_t psk_key_length;
+};
+
+struct dots_endpoint_settings {
+    const struct dots_handlers *handlers;
+    void *arg;
+    const char *name;      /* identifier in 5.08 payloads (RFC 8768 section 4) */
+    struct dots_credentials credentials;
+    /* Server side: key for a PSK identity, NULL when unknown; borrowed until the next call. */
+    const uint8_t *(*psk_lookup)(void *arg, const char *identity, size_t length, size_t *key_length);
+    size_t body_max;       /* larger request bodies: 4.13 */
+    unsigned sessions_max; /* hard bound of server sessions; 0: 1000000 */
+    unsigned handshakes_max;          /* under way at once; 0: 1000 */
+    unsigned handshakes_per_source;   /* per second and address (/64 for IPv6); 0: unbounded */
+    bool client_only;      /* no server credentials are set up */
+};
+
+/* Returns NULL with a sentence in error (file, what is wrong with it). Blocks on files. */
+struct dots_endpoint *dots_endpoint_open(uv_loop_t *loop, const struct dots_endpoint_settings *settings, char *error,
+                                         size_t error_size);
+
+/* address: numeric; "::" takes IPv4 too. Port 0 picks one. Returns the port, or -1 with error. */
+int dots_endpoint_listen(struct dots_endpoint *endpoint, const char *address, uint16_t port,
+                         enum dots_transport transport, char *error, size_t error_size);
+
+/* Closes every session in order, then the sockets; on_closed when the loop has let go. */
+void dots_endpoint_close(struct dots_endpoint *endpoint, void (*on_closed)(void *arg), void *arg);
+
+unsigned dots_endpoint_sessions(const struct dots_endpoint *endpoint);
+
+/* A ticket of an earlier handshake with one server; kept by the caller over sessions. */
+struct dots_resumption;
+struct dots_resumption *dots_resumption_new(void);
+void dots_resumption_free(struct dots_resumption *resumption);
+
+struct dots_connect {
+    const struct sockaddr *address; /* with port */
+    socklen_t address_length;
+    enum dots_transport transport;
+    const char *server_name; /* SNI and DNS-ID (RFC 6125); required with certificates */
+    struct dots_resumption *resumption; /* used and refreshed; NULL: none; outlives the session */
+    void *user;
+};
+
+/* Starts a session with the endpoint's credentials; up or down follows. The returned session is the
+ * caller's reference. NULL: could not even start (out of memory or descriptors). */
+struct dots_session *dots_connect(struct dots_endpoint *endpoint, const struct dots_connect *connect);
+
+/* Releases of the last reference free it; a session that is not closed stays alive without any. */
+struct dots_session *dots_session_ref(struct dots_session *session);
+void dots_session_unref(struct dots_session *session);
+/* Sends close_notify and forgets the peer; down follows on a later turn of the loop. */
+void dots_session_close(struct dots_session *session);
+
+void dots_session_set_user(struct dots_session *session, void *user);
+void *dots_session_user(const struct dots_session *session);
+
+struct dots_identity {
+    bool psk;
+    const char *psk_identity;  /* NULL with a certificate */
+    uint8_t spki_sha256[32];   /* certificate only */
+    const char *const *sans;   /* DNS, IP and URI names as text */
+    size_t san_count;
+    char hash[23];             /* RFC 9132 section 4.4.1.1: first 16 bytes of SHA-256 of SPKI or PSK
+                                  identity, base64url: the cuid a client derives, and the cdid */
+    bool resumed;
+};
+/* What the peer proved; valid as long as the session. NULL before it is up. */
+const struct dots_identity *dots_session_identity(struct dots_session *session);
+
+/* The hash above for our own credentials: the gateway's cuid. */
+int dots_credentials_hash(const struct dots_credentials *credentials, char hash[23]);
+
+enum dots_transport dots_session_transport(const struct dots_session *session);
+bool dots_session_is_server(const struct dots_session *session); /* the peer connected to us */
+bool dots_session_is_up(const struct dots_session *session);
+const struct sockaddr *dots_session_peer(const struct dots_session *session);
+/* "203.0.113.7:40112/udp": for logs. Valid as long as the session. */
+const char *dots_session_text(const struct dots_session *session);
+/* Loop time (uv_now) when the peer was last heard: any authenticated message. */
+uint64_t dots_session_heard(const struct dots_session *session);
+/* Largest CoAP message for one datagram at a path MTU (default 1280): RFC 9132 section 7.3. */
+void dots_session_set_mtu(struct dots_session *session, unsigned mtu);
+size_t dots_session_message_max(const struct dots_session *session);
+
+/* Message transmission parameters, RFC 7252 section 4.8; hundredths; byte/s. UDP only. */
+struct dots_transmission {
+    uint32_t ack_timeout, ack_random_factor, max_retransmit, probing_rate;
+};
+void dots_session_set_transmission(struct dots_session *session, const struct dots_transmission *transmission);
+
+/* A fresh random token (8 bytes). */
+void dots_token_new(struct dots_token *token);
+
+/* Sends a request with this token; responses come to handlers->response. A non-confirmable request
+ * is sent once: repeating it (same token) is the caller's. 0; -1 session gone; -2 does not fit a
+ * datagram (UDP). Response bodies in blocks are fetched and arrive whole. */
+int dots_send(struct dots_session *session, const struct dots_token *token, const struct dots_request *request);
+
+/* Forgets a token: later responses to it get a Reset. */
+void dots_forget(struct dots_session *session, const struct dots_token *token);
+
+/* Answers, at once (piggybacked on the ACK of a confirmable request) or after dots_hold (separate).
+ * The exchange is gone after it. Error codes get no content format unless given. Bodies larger
+ * than the message go out by Block2 with an ETag made by the endpoint; the rest is kept for the
+ * client to fetch for 60 s at most (bounded per session). */
+int dots_reply(struct dots_exchange *exchange, const struct dots_response *response);
+struct dots_exchange *dots_hold(struct dots_exchange *exchange); /* inside the request callback only */
+void dots_drop(struct dots_exchange *exchange); /* no answer (RFC 9132 section 4.4.3: silently ignored) */
+const struct dots_token *dots_exchange_token(const struct dots_exchange *exchange);
+struct dots_session *dots_exchange_session(const struct dots_exchange *exchange);
+
+/* A notification (RFC 7641), always non-confirmable (RFC 9132 section 4.4.2.1). path and query are
+ * those of the observed request, for the blocks that follow the first. response->observe is set by
+ * the caller. 0, or -1 when the session is gone. */
+int dots_notify(struct dots_session *session, const struct dots_token *token, const struct dots_request *observed,
+                const struct dots_response *response);

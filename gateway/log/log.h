@@ -1,0 +1,35 @@
+/*
+ * log: one event, one line, on standard error.
+ *
+ * Words: an *event* is a short fixed token ("session-up", "upstream-refused") that a program can
+ * match on; the *message* after it is for people and says what happened, to whom, what to do.
+ * Called by every part of the process, from any thread. It knows nothing of DOTS, holds no state
+ * but level and format, and never blocks longer than one write(2). No secrets, no key material.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
+/* Sets what is written (level and below) and how. Default: info, text. */
+void log_configure(enum log_level level, enum log_format format);
+
+/* True when a line of this level would be written: ask before building an expensive message. */
+bool log_enabled(enum log_level level);
+
+/* Writes one line: time (RFC 3339, UTC, ms), priority prefix for journald when stderr is a journal
+ * stream, level, event, message. Control characters in the message are escaped. */
+void log_write(enum log_level level, const char *event, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_notice(...) log_write(LOG_LEVEL_NOTICE, __VA_ARGS__)
+#define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)                                                                             \
+    do {                                                                                           \
+        if (log_enabled(LOG_LEVEL_DEBUG))                                                          \
+            log_write(LOG_LEVEL_DEBUG, __VA_ARGS__);                                               \
+    } while (0)

@@ -1,0 +1,59 @@
+/*
+ * mitigator: drivers that make a mitigation happen here, instead of (or beside) an upstream.
+ *
+ * Words: a *driver* is a way to mitigate (`notify`: tell the operators; `exec`: a program that gets
+ * JSON lines on stdin and answers with status lines); a *job* is one mitigation given to it; a
+ * *report* is the status and counters it gives back. The relay starts, updates and stops jobs; it
+ * knows no driver. A driver knows no DOTS session and no client. Everything is asynchronous; a
+ * program that dies is started again (1 s, doubling to 60 s) and gets all live jobs anew.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "gateway/wire/wire.h"
+
+struct mitigator_report {
+    enum wire_status status; /* 1, 2, 3, 4, 6 or 7; 0: counters only */
+    bool has_bytes, has_bps, has_pkts, has_pps;
+    uint64_t bytes_dropped, bps_dropped, pkts_dropped, pps_dropped; /* totals since the start; bytes/s, packets/s */
+};
+
+typedef void mitigator_report_h(void *arg, const char *job, const struct mitigator_report *report);
+
+struct mitigator;
+
+struct mitigator_settings {
+    const char *name;
+    const char *exec; /* program; NULL for notify without one */
+    bool notify;      /* driver notify: run exec once per event with the same JSON on stdin; else one
+                         long-lived program that also writes reports, one JSON object a line */
+};
+
+/* Never fails for a program that is missing or dies: that is logged and retried (the configuration
+ * check has seen that the file exists). NULL: out of memory. Settings are copied. */
+struct mitigator *mitigator_open(uv_loop_t *loop, const struct mitigator_settings *settings,
+                                 mitigator_report_h *report, void *arg);
+
+/* What a driver is told of a job. Borrowed for the call. */
+struct mitigator_job {
+    const char *id;     /* stable over restarts of gateway and program; [A-Za-z0-9._:-]{1,200} */
+    const char *client; /* configured name */
+    const struct wire_target *target;
+    int64_t lifetime;   /* s, remaining; -1 indefinite */
+    enum wire_attack_status attack_status; /* 0: none told */
+};
+
+/* Lines to the program: {"op":"start"|"update"|"stop","id":...,"client":...,"lifetime":...,
+ * "scope":{RFC 7951 target clauses},"attack-status":...}. start of a known id is an update. Lines
+ * from it: {"id":...,"status":1..8 or its name,"bytes-dropped":"n" or n, ...}. */
+int mitigator_start(struct mitigator *mitigator, const struct mitigator_job *job);
+int mitigator_update(struct mitigator *mitigator, const struct mitigator_job *job);
+void mitigator_stop(struct mitigator *mitigator, const char *id);
+
+/* Sends what is queued, closes the program's stdin, lets it end (5 s, then SIGTERM, then SIGKILL
+ * after 5 s), then calls on_closed. Jobs are not stopped by this: they go on over a restart. */
+void mitigator_close(struct mitigator *mitigator, void (*on_closed)(void *arg), void *arg);
