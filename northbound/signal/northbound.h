@@ -1,0 +1,40 @@
+/*
+ * northbound/signal: the DOTS client side of the signal channel (RFC 9132).
+ *
+ * Words: an *upstream* is one configured server group; a *link* is what is kept with it (one, or
+ * one per requester): the session in use, the one being made, heartbeats, negotiated configuration,
+ * redirect; an *exchange* is one request that is repeated until answered; to *repair* is to read
+ * what an upstream has and make it match. It carries what the relay wants installed, and brings
+ * back what the upstream says. It must not know who asked for it.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "aggregation/relay.h"
+#include "gateway/config/config.h"
+#include "gateway/store/store.h"
+
+struct northbound;
+
+/* One link per upstream (sessions: shared) is connected at once; per-client links when first needed.
+ * targets[i] of the relay is upstreams[i] of the configuration, for every i < upstream_count. */
+struct northbound *northbound_open(uv_loop_t *loop, const struct config *config, struct relay *relay,
+                                   struct store *store, int64_t (*now)(void), char *error, size_t error_size);
+
+/* One record of STORE_COUNTER with key "sid/...": the last sid used, at start. */
+int northbound_load(struct northbound *northbound, const char *key, size_t key_length, const uint8_t *value,
+                    size_t value_length);
+void northbound_start(struct northbound *northbound);
+
+/* The relay's effects for this side. */
+void northbound_install(struct northbound *northbound, struct install *install);
+void northbound_withdraw(struct northbound *northbound, struct install *install);
+void northbound_forget(struct northbound *northbound, struct install *install);
+void northbound_upstream_cuid_gone(struct northbound *northbound, struct upstream_cuid *cuid);
+/* A cuid of the gateway at an upstream: its credential's hash, or derived from its key. */
+int northbound_make_cuid(struct northbound *northbound, size_t target, const struct requester *owner,
+                         uint32_t attempt, char cuid[23]);
+void northbound_committed(struct northbound *northbound, uint64_t sequence);
+
+void northbound_close(struct northbound *northbound, void (*on_closed)(void *arg), void *arg);

@@ -1,0 +1,39 @@
+/*
+ * southbound/signal: the DOTS server side of the signal channel (RFC 9132).
+ *
+ * Words: a *client* is a configured DOTS client, known by what it proves in the handshake; a
+ * *requester* is its (cdid, cuid); an *observer* is a GET with Observe 0 that gets notifications.
+ * It decodes, authenticates, authorizes and validates; what is asked for goes to the relay as
+ * desired state, and what the relay says comes back as responses and notifications. Session
+ * configuration, heartbeats and redirects are hop by hop and end here. It must not know upstreams.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "aggregation/relay.h"
+#include "gateway/config/config.h"
+#include "gateway/store/store.h"
+
+struct southbound;
+
+/* Opens the listeners of channel signal. config, relay and store are borrowed. NULL with a sentence. */
+struct southbound *southbound_open(uv_loop_t *loop, const struct config *config, struct relay *relay,
+                                   struct store *store, int64_t (*now)(void), char *error, size_t error_size);
+
+/* One record of STORE_SESSION_CONFIG at start. */
+int southbound_load(struct southbound *southbound, const char *key, size_t key_length, const uint8_t *value,
+                    size_t value_length);
+/* After loading: requesters with preconfigured requests have this long to come back before their
+ * signal counts as lost: missing-hb-allowed times heartbeat-interval. */
+void southbound_start(struct southbound *southbound);
+
+/* The relay's effects for this side. */
+void southbound_answer(struct southbound *southbound, void *exchange, const struct relay_answer *answer);
+void southbound_ignore(struct southbound *southbound, void *exchange);
+void southbound_changed(struct southbound *southbound, const struct mitigation *mitigation, bool gone);
+void southbound_requester_gone(struct southbound *southbound, struct requester *requester);
+/* The store has committed up to this sequence (session configurations wait for it). */
+void southbound_committed(struct southbound *southbound, uint64_t sequence);
+
+void southbound_close(struct southbound *southbound, void (*on_closed)(void *arg), void *arg);
