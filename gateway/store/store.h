@@ -40,14 +40,17 @@ struct store;
 struct store *store_open(uv_loop_t *loop, const char *directory, void (*on_commit)(void *arg, uint64_t sequence),
                          void *arg, char *error, size_t error_size);
 
-/* Calls each for every record of a table, in key order; start-up only. A non-zero return of each
- * ends the walk and is returned. */
+/* Calls each for every record of a table, in key order (bytes); start-up only, it blocks. What was
+ * put but is not committed yet is not seen. Key and value live for the call, are never NULL, and are
+ * not terminated. A non-zero return of each ends the walk and is returned; -EIO when the file cannot
+ * be read (logged). */
 int store_load(struct store *store, enum store_table table,
                int (*each)(void *arg, const char *key, size_t key_length, const uint8_t *value, size_t value_length),
                void *arg);
 
-/* Add a change to the open batch; key and value are copied. The last change to a key wins.
- * 0, or -ENOMEM / -E2BIG. */
+/* Add a change to the open batch; key and value are copied (NULL is fine where the length is 0). The
+ * last change to a key wins. 0, or -ENOMEM / -E2BIG (key or value above its limit): then the batch is
+ * as it was. */
 int store_put(struct store *store, enum store_table table, const char *key, size_t key_length,
               const uint8_t *value, size_t value_length);
 int store_delete(struct store *store, enum store_table table, const char *key, size_t key_length);
@@ -60,11 +63,20 @@ uint64_t store_submit(struct store *store);
 uint64_t store_committed(const struct store *store);
 
 /*
- * A commit that fails (disk full, I/O error) is retried every second with a log line; nothing
- * after it is acknowledged until it succeeds. True while that is so: the gateway then answers 5.03.
+ * A commit that fails (disk full, I/O error) is retried every second, with a log line when this
+ * begins and one when it ends; nothing after it is acknowledged until it succeeds. True while that is so: the gateway then answers 5.03.
  */
 int store_failing(const struct store *store);
 
-/* Commits what was submitted, stops the writer, closes. Blocks. Calls on_closed when the loop has
- * let go of the handle; the memory is gone after that. */
+/* Memory of batches that were submitted and are not on disk, in bytes: what a slow disk costs. There
+ * is no limit here, because a change that was accepted cannot be dropped: who makes changes holds back. */
+uint64_t store_queued(const struct store *store);
+
+/*
+ * Commits what was submitted, stops the writer, closes. Blocks; when commits fail it gives the disk
+ * another 5 s, then says in the log how much was not written. An open batch that was not submitted
+ * is dropped. on_commit is not called from here on: who wants the last acknowledgements waits for
+ * store_committed first. Calls on_closed when the loop has let go of the handle; the memory is gone
+ * after that.
+ */
 void store_close(struct store *store, void (*on_closed)(void *arg), void *arg);
