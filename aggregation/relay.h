@@ -52,8 +52,8 @@ struct relay_policy {
 /* ---- What southbound hands in ---- */
 
 struct relay_requester {
-    const char *client;        /* configured name: the owner */
-    const char *cdid;          /* from a trusted gateway, else "" */
+    const char *client; /* configured name: the owner */
+    const char *cdid;   /* from a trusted gateway, else "" */
     const char *cuid;
     const char *identity_hash; /* of the peer's key (22 characters): the cdid to insert */
 };
@@ -90,7 +90,7 @@ struct requester {
     char client[128];
     char cdid[RELAY_CUID_MAX + 1], cuid[RELAY_CUID_MAX + 1];
     char identity_hash[23];
-    void *user; /* southbound's */
+    void *user;              /* southbound's */
     size_t mitigation_count; /* in any state */
     size_t active_count;     /* immediate or triggered, not terminated: "mitigating" */
 };
@@ -102,16 +102,16 @@ struct relay_counters {
 
 struct upstream_cuid {
     size_t target;
-    struct requester *owner; /* NULL when shared by all */
+    struct requester *owner;                                 /* NULL when shared by all */
     char cuid[RELAY_CUID_MAX + 1], cdid[RELAY_CUID_MAX + 1]; /* cdid "": none is sent */
-    void *user;              /* northbound's; NULL at first */
+    void *user;                                              /* northbound's; NULL at first */
     size_t install_count;
 };
 
 /* What a put, a refresh or an efficacy update upstream must say. Borrowed until the effect returns;
  * an install answers the same again with relay_install_request. */
 struct install_request {
-    uint64_t id; /* stable over restarts: the job of a mitigator */
+    uint64_t id;        /* stable over restarts: the job of a mitigator */
     const char *client; /* configured name of the first member's owner */
     uint32_t mid;
     const struct wire_scope *scope; /* target, lifetime, trigger, attack_status: as it is to be sent */
@@ -132,7 +132,7 @@ struct relay_effects {
      * same install, or forgotten. When no session is up: ask again with relay_upstream_up. */
     void (*install)(void *arg, struct install *install);
     void (*withdraw)(void *arg, struct install *install);
-    void (*forget)(void *arg, struct install *install); /* about to be freed */
+    void (*forget)(void *arg, struct install *install);                /* about to be freed */
     void (*upstream_cuid_gone)(void *arg, struct upstream_cuid *cuid); /* about to be freed */
     /* Mitigators */
     void (*job_start)(void *arg, struct install *install); /* also update */
@@ -184,10 +184,10 @@ void relay_signal_lost(struct relay *relay, int64_t now, struct requester *reque
 
 /* What was just answered; a put that northbound repeats is answered once. */
 struct relay_upstream_answer {
-    int code;                         /* 201, 409, ...; */
-    const struct wire_message *body;  /* NULL: none */
-    const char *diagnostic;           /* NUL-terminated, printable, at most 512 bytes; or NULL */
-    int64_t max_age;                  /* -1: none */
+    int code;                        /* 201, 409, ...; */
+    const struct wire_message *body; /* NULL: none */
+    const char *diagnostic;          /* NUL-terminated, printable, at most 512 bytes; or NULL */
+    int64_t max_age;                 /* -1: none */
 };
 void relay_install_answer(struct relay *relay, int64_t now, struct install *install,
                           const struct relay_upstream_answer *answer);
@@ -196,8 +196,8 @@ void relay_install_status(struct relay *relay, int64_t now, struct install *inst
 /* A session for this target (and owner, when per-client) can carry requests now: everything that
  * waits is sent. Then northbound GETs all of each upstream cuid and hands in what is there. */
 void relay_upstream_up(struct relay *relay, int64_t now, size_t target, struct requester *owner);
-void relay_upstream_listed(struct relay *relay, int64_t now, struct upstream_cuid *cuid, const struct wire_scope *scopes,
-                           size_t count);
+void relay_upstream_listed(struct relay *relay, int64_t now, struct upstream_cuid *cuid,
+                           const struct wire_scope *scopes, size_t count);
 
 /* ---- From mitigators ---- */
 

@@ -1,0 +1,344 @@
+/* install: one request at an upstream, or one job of a mitigator, and the upstream cuid it stands under. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aggregation/relay_state.h"
+
+const struct relay_target *install_target(const struct relay *relay, const struct install *install)
+{
+    return &relay->policy->targets[install->cuid->public.target];
+}
+
+/* ---- Upstream cuids ---- */
+
+static int name_cuid(struct relay *relay, struct upstream_cuid_state *cuid)
+{
+    const struct relay_target *target = &relay->policy->targets[cuid->public.target];
+    char key[RELAY_KEY_MAX];
+    char made[23];
+
+    if (target->kind == RELAY_MITIGATOR)
+        return 0;
+    if (target->identity_client) {
+        const struct requester *from = &cuid->requester->public;
+
+        memcpy(cuid->public.cuid, from->cuid, sizeof(cuid->public.cuid));
+        /* Only the first server-domain gateway on the path inserts one (section 4.4.1.2). */
+        if (target->insert_cdid)
+            snprintf(cuid->public.cdid, sizeof(cuid->public.cdid), "%s",
+                     from->cdid[0] ? from->cdid : from->identity_hash);
+        return 0;
+    }
+    snprintf(key, sizeof(key), "mid/%s/%s", target->name, cuid->public.owner ? cuid->requester->key : "");
+    cuid->counter = counter_get(relay, key);
+    if (!cuid->counter || relay->effects->make_cuid(relay->arg, cuid->public.target, cuid->public.owner,
+                                                    cuid->counter->attempt, made) != 0)
+        return -1;
+    memcpy(cuid->public.cuid, made, sizeof(made));
+    return 0;
+}
+
+struct upstream_cuid_state *upstream_cuid_get(struct relay *relay, size_t target, struct requester_state *requester)
+{
+    const struct relay_target *at = &relay->policy->targets[target];
+    bool shared = at->kind == RELAY_MITIGATOR || (!at->identity_client && !at->per_client);
+    struct upstream_cuid_state *cuid;
+    char key[RELAY_KEY_MAX];
+
+    snprintf(key, sizeof(key), "%zu%c%s", target, RELAY_SEPARATOR, shared ? "" : requester->key);
+    HASH_FIND_STR(relay->cuids, key, cuid);
+    if (cuid)
+        return cuid;
+    cuid = calloc(1, sizeof(*cuid));
+    if (!cuid)
+        return NULL;
+    memcpy(cuid->key, key, sizeof(key));
+    cuid->public.target = target;
+    cuid->job = at->kind == RELAY_MITIGATOR;
+    cuid->requester = shared ? NULL : requester;
+    cuid->public.owner = !shared && at->per_client ? &requester->public : NULL;
+    if (name_cuid(relay, cuid) != 0)
+        goto failed;
+    HASH_ADD_STR(relay->cuids, key, cuid);
+    if (!cuid->hh.tbl)
+        goto failed;
+    if (cuid->requester) {
+        cuid->requester->held++;
+        LL_PREPEND2(cuid->requester->cuids, cuid, requester_next);
+    }
+    return cuid;
+
+failed:
+    free(cuid);
+    return NULL;
+}
+
+void upstream_cuid_release(struct relay *relay, struct upstream_cuid_state *cuid)
+{
+    struct requester_state *requester = cuid->requester;
+
+    if (cuid->installs || !requester) /* the shared ones stay */
+        return;
+    relay->effects->upstream_cuid_gone(relay->arg, &cuid->public);
+    LL_DELETE2(requester->cuids, cuid, requester_next);
+    HASH_DEL(relay->cuids, cuid);
+    free(cuid);
+    requester->held--;
+    requester_release(relay, requester);
+}
+
+/* ---- Installs ---- */
+
+struct install *install_new(struct relay *relay, struct upstream_cuid_state *cuid, uint64_t id)
+{
+    struct install *install = calloc(1, sizeof(*install));
+
+    if (!install)
+        return NULL;
+    install->id = id;
+    install->cuid = cuid;
+    install->timer.kind = TIMER_INSTALL;
+    install->timer.subject = install;
+    install->retry_ms = install->granted_until_ms = RELAY_FOREVER;
+    if (deadline_set(relay->timers, &install->timer.deadline, RELAY_FOREVER) != 0)
+        goto out_of_memory;
+    HASH_ADD(hh, relay->installs, id, sizeof(install->id), install);
+    if (!install->hh.tbl)
+        goto out_of_memory;
+    DL_APPEND2(cuid->installs, install, cuid_prev, cuid_next);
+    cuid->public.install_count++;
+    return install;
+
+out_of_memory:
+    deadline_cancel(relay->timers, &install->timer.deadline);
+    free(install);
+    return NULL;
+}
+
+void install_attach(struct relay *relay, struct install *install, struct mitigation *mitigation)
+{
+    install->member = mitigation;
+    DL_APPEND(mitigation->installs, install);
+    if (install->trigger) {
+        install->cuid->active_count++;
+        relay->target_active[install->cuid->public.target]++;
+    }
+}
+
+static void detach(struct relay *relay, struct install *install)
+{
+    if (!install->member)
+        return;
+    DL_DELETE(install->member->installs, install);
+    install->member = NULL;
+    if (install->trigger) {
+        install->cuid->active_count--;
+        relay->target_active[install->cuid->public.target]--;
+    }
+}
+
+struct install *install_at(const struct mitigation *mitigation, size_t target)
+{
+    for (struct install *install = mitigation->installs; install; install = install->next)
+        if (install->cuid->public.target == target)
+            return install;
+    return NULL;
+}
+
+void install_free(struct relay *relay, struct install *install)
+{
+    struct upstream_cuid_state *cuid = install->cuid;
+
+    relay->effects->forget(relay->arg, install);
+    deadline_cancel(relay->timers, &install->timer.deadline);
+    HASH_DEL(relay->installs, install);
+    DL_DELETE2(cuid->installs, install, cuid_prev, cuid_next);
+    cuid->public.install_count--;
+    scope_unref(install->scope);
+    free(install->conflict);
+    free(install);
+    upstream_cuid_release(relay, cuid);
+}
+
+void install_send(struct relay *relay, struct install *install)
+{
+    if (install->state == INSTALL_GONE)
+        return;
+    install->pending = true;
+    effect_push(relay, &install->sync, EFFECT_SYNC, install);
+}
+
+void install_sync(struct relay *relay, struct install *install)
+{
+    bool withdraw = install->state == INSTALL_WITHDRAW;
+
+    if (!install->pending || install->blocked_by || install->state == INSTALL_GONE)
+        return;
+    install->pending = false;
+    install->sent = true;
+    if (install_target(relay, install)->kind == RELAY_MITIGATOR) {
+        if (!withdraw) {
+            relay->effects->job_start(relay->arg, install);
+        } else {
+            relay->effects->job_stop(relay->arg, install);
+            install_remove(relay, install);
+        }
+    } else if (withdraw) {
+        relay->effects->withdraw(relay->arg, install);
+    } else {
+        relay->effects->install(relay->arg, install);
+    }
+}
+
+void install_remove(struct relay *relay, struct install *install)
+{
+    struct install *next = install->blocks;
+
+    if (install->state == INSTALL_GONE)
+        return;
+    install->state = INSTALL_GONE;
+    detach(relay, install);
+    record_forget_install(relay, install);
+    if (install->blocked_by)
+        install->blocked_by->blocks = NULL;
+    install->blocked_by = NULL;
+    install->blocks = NULL;
+    deadline_set(relay->timers, &install->timer.deadline, RELAY_FOREVER);
+    if (next) {
+        next->blocked_by = NULL;
+        install_send(relay, next);
+    }
+    effect_push(relay, &install->gone, EFFECT_FREE_INSTALL, install);
+}
+
+void install_withdraw(struct relay *relay, struct install *install)
+{
+    bool nothing_there = install->state == INSTALL_REFUSED || (install->state == INSTALL_PUT && !install->sent);
+
+    detach(relay, install);
+    install->awaited = false;
+    if (nothing_there) {
+        install_remove(relay, install);
+        return;
+    }
+    install->state = INSTALL_WITHDRAW;
+    install->retry_ms = RELAY_FOREVER;
+    record_install(relay, install);
+    install_schedule(relay, install);
+    install_send(relay, install);
+}
+
+void install_schedule(struct relay *relay, struct install *install)
+{
+    int64_t at = install->retry_ms;
+
+    /* Past its granted lifetime it is gone there by itself. */
+    if (install->state == INSTALL_WITHDRAW && install->granted_until_ms < at)
+        at = install->granted_until_ms;
+    deadline_set(relay->timers, &install->timer.deadline, at);
+}
+
+/* ---- Readers ---- */
+
+struct upstream_cuid *install_cuid(const struct install *install)
+{
+    return &install->cuid->public;
+}
+
+uint32_t install_mid(const struct install *install)
+{
+    return install->mid;
+}
+
+bool install_wanted(const struct install *install)
+{
+    return install->state != INSTALL_WITHDRAW && install->state != INSTALL_GONE;
+}
+
+void *install_user(const struct install *install)
+{
+    return install->user;
+}
+
+void install_set_user(struct install *install, void *user)
+{
+    install->user = user;
+}
+
+void relay_install_request(const struct install *install, int64_t now, struct install_request *out,
+                           struct wire_scope *scratch)
+{
+    const struct mitigation *member = install->member;
+
+    memset(scratch, 0, sizeof(*scratch));
+    memset(out, 0, sizeof(*out));
+    out->id = install->id;
+    out->client = member ? member->owner->public.client : "";
+    out->mid = install->mid;
+    out->scope = scratch;
+    out->hop_limit = install->hop_limit;
+    out->if_match = install->efficacy;
+    if (install->scope)
+        scratch->target = install->scope->target;
+    scratch->has_trigger = !install->trigger;
+    scratch->trigger = install->trigger;
+    scratch->has_lifetime = true;
+    scratch->lifetime = WIRE_LIFETIME_INDEFINITE;
+    if (member && member->expires_ms != RELAY_FOREVER)
+        scratch->lifetime = member->expires_ms > now ? (member->expires_ms - now + 999) / 1000 : 1;
+    if (member && (install->efficacy || install->cuid->job))
+        scratch->attack_status = member->attack_status;
+}
+
+int relay_upstream_cuid_each(const struct relay *relay, size_t target, const struct requester *owner,
+                             int (*each)(void *arg, struct upstream_cuid *cuid), void *arg)
+{
+    struct upstream_cuid_state *cuid, *next;
+    int stop = 0;
+
+    if (owner) {
+        for (cuid = ((const struct requester_state *)owner)->cuids; cuid && !stop; cuid = next) {
+            next = cuid->requester_next;
+            if (cuid->public.target == target)
+                stop = each(arg, &cuid->public);
+        }
+        return stop;
+    }
+    HASH_ITER(hh, relay->cuids, cuid, next)
+    {
+        if (cuid->public.target == target)
+            stop = each(arg, &cuid->public);
+        if (stop)
+            return stop;
+    }
+    return 0;
+}
+
+int upstream_cuid_install_each(const struct upstream_cuid *cuid, int (*each)(void *arg, struct install *install),
+                               void *arg)
+{
+    struct install *install = ((const struct upstream_cuid_state *)cuid)->installs;
+    int stop = 0;
+
+    while (install && !stop) {
+        struct install *next = install->cuid_next;
+
+        stop = each(arg, install);
+        install = next;
+    }
+    return stop;
+}
+
+bool relay_target_mitigating(const struct relay *relay, size_t target, const struct requester *owner)
+{
+    const struct upstream_cuid_state *cuid;
+
+    if (!owner)
+        return relay->target_active[target] > 0;
+    for (cuid = ((const struct requester_state *)owner)->cuids; cuid; cuid = cuid->requester_next)
+        if (cuid->public.target == target && cuid->active_count > 0)
+            return true;
+    return false;
+}

@@ -1,0 +1,308 @@
+/*
+ * relay_state: what the files of the relay share; nobody else includes it.
+ *
+ * Ownership: the relay owns requesters, a requester its mitigations, an upstream cuid its installs.
+ * Nothing is freed in the middle of an event: freeing is an effect like any other, so that the
+ * outside sees the end of a thing in order. Effects of installs and mitigations are embedded in
+ * them, so that reconciling never fails for want of memory.
+ */
+#pragma once
+
+#include "aggregation/deadline.h"
+#include "aggregation/overlap.h"
+#include "aggregation/relay.h"
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+#define RELAY_KEY_MAX (2 * RELAY_CUID_MAX + 160)
+#define RELAY_SEPARATOR '\x1f' /* cannot be part of a cuid: southbound takes printable ones only */
+#define RELAY_TIMERS_A_TICK 64
+#define RELAY_EXCHANGES 4    /* repeats of one put that are answered together */
+#define RELAY_REPEAT_MS 3000 /* statuses 3 and 7 of preconfigured requests, four times (table 3) */
+#define RELAY_REPEATS 4
+#define RELAY_LINGER_MS 10000 /* a terminated mitigation stays this long, for its last notification */
+#define RELAY_FOREVER INT64_MAX
+
+/* Numbers of enum store_table, which aggregation must not include. They are on disk. */
+enum { TABLE_BINDING = 2, TABLE_MITIGATION = 3, TABLE_INSTALL = 4, TABLE_COUNTER = 5 };
+
+enum effect_kind { EFFECT_ANSWER, EFFECT_SYNC, EFFECT_CHANGED, EFFECT_FREE_INSTALL, EFFECT_FREE_MITIGATION };
+
+struct effect {
+    struct effect *next;
+    void *subject;
+    uint64_t sequence; /* released when this is committed */
+    enum effect_kind kind;
+    bool queued;
+};
+
+enum timer_kind { TIMER_MITIGATION, TIMER_INSTALL };
+
+struct timer {
+    struct deadline deadline; /* first: a deadline is its timer */
+    enum timer_kind kind;
+    void *subject;
+};
+
+/* A cuid and the identity it was first used by: durable (DESIGN section 4). */
+struct binding {
+    char cuid[RELAY_CUID_MAX + 1];
+    char identity[160]; /* "client:NAME", or "cdid:CDID" from a trusted gateway */
+    UT_hash_handle hh;
+};
+
+struct binding_count {
+    char identity[160];
+    size_t count;
+    UT_hash_handle hh;
+};
+
+/* Numbers that must never be used twice upstream. A block is reserved on disk ahead of use. */
+struct counter {
+    char key[RELAY_KEY_MAX];
+    uint64_t next, reserved;
+    uint32_t attempt; /* of make_cuid, after collisions */
+    UT_hash_handle hh;
+};
+
+struct requester_state {
+    struct requester public;        /* first */
+    char key[RELAY_KEY_MAX];        /* cdid, separator, cuid */
+    struct mitigation *mitigations; /* by mid */
+    struct mitigation *ordered;     /* the same, ascending mid */
+    struct overlap_index *index;    /* live and terminating ones */
+    size_t live_count, terminating_count;
+    size_t held; /* mitigations and upstream cuids that point here, also those about to be freed */
+    struct upstream_cuid_state *cuids; /* those, for per-client walks */
+    UT_hash_handle hh;
+};
+
+enum mitigation_state {
+    MITIGATION_LIVE,        /* wanted: immediate, preconfigured, or preconfigured and activated */
+    MITIGATION_TERMINATING, /* withdrawn by the client, active but terminating */
+    MITIGATION_ENDED,       /* status 6 or 7 is shown until it is removed */
+};
+
+/* What the exchanges that wait are about. */
+enum mitigation_wait { WAIT_NONE, WAIT_CREATED, WAIT_CHANGED };
+
+struct mitigation {
+    struct requester_state *owner;
+    uint32_t mid;
+    struct scope *scope;
+    bool trigger;   /* as asked for */
+    bool active;    /* mitigation is, or should be, under way */
+    bool activated; /* preconfigured, and made immediate by us after signal loss */
+    enum mitigation_state state;
+    enum wire_status status; /* as shown */
+    enum wire_attack_status attack_status;
+    uint8_t hop_limit;
+    uint8_t repeats;             /* status 3 or 7 of a preconfigured one: steps left before 8 */
+    int64_t lifetime;            /* s, granted; -1 indefinite */
+    int64_t expires_ms;          /* RELAY_FOREVER: never */
+    int64_t previous_expires_ms; /* before the refresh that waits for its verdict */
+    int64_t start_s;             /* mitigation-start; 0: not active */
+    uint32_t terminating_ms;     /* period of the next withdrawal (section 4.4.4) */
+    int64_t state_until_ms;      /* end of TERMINATING or ENDED, or the next repeat */
+    struct relay_counters counters;
+    struct wire_conflict *conflict; /* one block */
+    struct mitigation *replaced_by; /* an overlapping one with a higher mid that waits for its verdict */
+    size_t replaces;                /* how many point here */
+    enum mitigation_wait wait;
+    bool efficacy; /* the refresh that waits is an efficacy update */
+    int64_t wait_until_ms;
+    void *exchanges[RELAY_EXCHANGES];
+    size_t exchange_count;
+    struct install *installs; /* at most one for each target */
+    bool indexed;
+    struct timer timer;
+    struct effect changed, gone;
+    UT_hash_handle hh;
+    struct mitigation *prev, *next; /* ordered */
+};
+
+enum install_state {
+    INSTALL_PUT,      /* to be put; not yet answered */
+    INSTALL_LIVE,     /* there, as far as we know */
+    INSTALL_REFUSED,  /* the target said no */
+    INSTALL_WITHDRAW, /* to be deleted there */
+    INSTALL_GONE,     /* waits to be freed */
+};
+
+struct install {
+    uint64_t id;
+    struct upstream_cuid_state *cuid;
+    uint32_t mid;
+    bool trigger;
+    enum install_state state;
+    struct scope *scope;
+    struct mitigation *member;  /* NULL: an orphan to be withdrawn */
+    struct install *blocked_by; /* same cuid and mid upstream, being withdrawn: that comes first */
+    struct install *blocks;
+    bool pending;  /* something is to be sent */
+    bool sent;     /* it may be there already */
+    bool efficacy; /* ... as an efficacy update */
+    bool awaited;  /* its answer is part of the verdict that the member waits for */
+    uint8_t hop_limit;
+    int64_t answered_ms;      /* when a put was last answered 2.xx; 0: never */
+    int64_t granted_until_ms; /* what the upstream granted */
+    int64_t retry_ms;         /* refresh at half-life, or a put again after 5.03; RELAY_FOREVER: none */
+    enum wire_status status;  /* 0: not known yet */
+    struct relay_counters counters;
+    struct wire_conflict *conflict;
+    int refusal; /* code, 0: none */
+    char diagnostic[160];
+    int64_t refusal_max_age;
+    void *user;
+    struct timer timer;
+    struct effect sync, gone;
+    struct install *prev, *next;           /* of the member */
+    struct install *cuid_prev, *cuid_next; /* of the upstream cuid */
+    UT_hash_handle hh;                     /* by id */
+};
+
+struct upstream_cuid_state {
+    struct upstream_cuid public;       /* first */
+    char key[RELAY_KEY_MAX];           /* target, separator, requester's key or nothing */
+    struct requester_state *requester; /* NULL: shared by all */
+    struct counter *counter;           /* of mids; NULL with identity client */
+    bool job;                          /* the target is a mitigator */
+    struct install *installs;
+    size_t active_count;
+    UT_hash_handle hh;
+    struct upstream_cuid_state *requester_next;
+};
+
+struct answer {
+    struct effect effect; /* first */
+    void *exchange;
+    int code;
+    int64_t max_age;
+    char *diagnostic;
+    bool has_scope;
+    struct wire_scope scope; /* mid, lifetime, conflict */
+};
+
+struct relay {
+    const struct relay_policy *policy;
+    const struct relay_effects *effects;
+    void *arg;
+    struct requester_state *requesters;
+    struct binding *bindings;
+    struct binding_count *binding_counts;
+    struct counter *counters;
+    struct counter *install_ids;
+    struct upstream_cuid_state *cuids;
+    struct install *installs;
+    struct overlap_index *index; /* of all requesters, for conflicts between them; NULL: not needed */
+    bool disjoint;               /* some upstream has one cuid of ours for all */
+    bool has_upstream;
+    size_t mitigation_count;
+    size_t *target_active;
+    struct deadline_heap *timers;
+    struct effect *first_effect, *last_effect, *untagged; /* untagged: first without a sequence */
+    uint64_t submitted, committed;
+    bool dirty; /* changes since the last submit */
+    bool releasing;
+    uint8_t *record; /* scratch of the record codec */
+};
+
+/* effects.c: queue and release. effect_push keeps the place of one that is queued already. */
+void effect_push(struct relay *relay, struct effect *effect, enum effect_kind kind, void *subject);
+void effects_flush(struct relay *relay); /* at the end of every event: submit, release */
+void effects_drop(struct relay *relay);  /* at the end of all: free what is queued */
+
+/* answer.c: what an exchange gets. Each consumes the exchange. */
+void answer_scope(struct relay *relay, void *exchange, int code, const struct mitigation *mitigation);
+void answer_conflict(struct relay *relay, void *exchange, const struct wire_conflict *conflict);
+void answer_text(struct relay *relay, void *exchange, int code, int64_t max_age, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+void answer_empty(struct relay *relay, void *exchange, int code);
+void answer_free(struct answer *answer);
+struct wire_conflict *conflict_copy(const struct wire_conflict *conflict); /* one block; NULL on OOM */
+
+/* requester.c */
+void requester_key(char key[RELAY_KEY_MAX], const char *cdid, const char *cuid);
+struct requester_state *requester_get(struct relay *relay, const struct relay_requester *requester); /* or make */
+struct requester_state *requester_look(const struct relay *relay, const char *cdid, const char *cuid);
+void requester_release(struct relay *relay, struct requester_state *requester); /* frees an empty one */
+/* 0, or -1 when it may not (limit) or cannot (memory). */
+int requester_bind(struct relay *relay, const struct relay_requester *requester, uint32_t cuids_max);
+int binding_add(struct relay *relay, const char *cuid, const char *identity);
+
+/* counter.c */
+struct counter *counter_get(struct relay *relay, const char *key);
+uint64_t counter_take(struct relay *relay, struct counter *counter, uint64_t block);
+
+/* mitigation.c */
+struct mitigation *mitigation_new(struct relay *relay, struct requester_state *owner, uint32_t mid,
+                                  const struct wire_target *target);
+void mitigation_free(struct relay *relay, struct mitigation *mitigation);
+struct mitigation *mitigation_look(const struct requester_state *owner, uint32_t mid);
+int mitigation_index(struct relay *relay, struct mitigation *mitigation);
+void mitigation_unindex(struct relay *relay, struct mitigation *mitigation);
+void mitigation_set_active(struct mitigation *mitigation, bool active, int64_t now);
+void mitigation_set_state(struct mitigation *mitigation, enum mitigation_state state);
+void mitigation_schedule(struct relay *relay, struct mitigation *mitigation);
+void mitigation_changed(struct relay *relay, struct mitigation *mitigation); /* tell the observers */
+void mitigation_show(struct relay *relay, struct mitigation *mitigation, enum wire_status status);
+void mitigation_end(struct relay *relay, int64_t now, struct mitigation *mitigation, enum wire_status status,
+                    int64_t until_ms); /* shows 6 or 7, withdraws everywhere at once */
+void mitigation_remove(struct relay *relay, int64_t now, struct mitigation *mitigation);
+void mitigation_due(struct relay *relay, int64_t now, struct mitigation *mitigation);
+void mitigation_stand_by(struct relay *relay, int64_t now, struct mitigation *mitigation); /* preconfigured: 8 */
+
+/* verdict.c: the answer that a put waits for */
+void verdict_wait(struct relay *relay, int64_t now, struct mitigation *mitigation, enum mitigation_wait wait,
+                  void *exchange);
+void verdict_check(struct relay *relay, int64_t now, struct mitigation *mitigation, bool overdue);
+
+/* conflict.c */
+struct mitigation *conflict_with_others(const struct relay *relay, const struct mitigation *mitigation);
+void conflict_describe(const struct mitigation *mine, const struct mitigation *other, bool same_requester,
+                       enum wire_conflict_status status, int64_t now, struct wire_conflict *out,
+                       struct scope_common *memory);
+void conflict_mark(struct relay *relay, int64_t now, struct mitigation *mitigation);
+void conflict_clear(struct relay *relay, int64_t now, struct mitigation *ended);
+
+/* plan.c: what should be installed at a target for a mitigation. Replaced by bundles. */
+struct plan_entry {
+    struct scope *scope; /* borrowed; NULL: nothing */
+    bool trigger;
+    int64_t expires_ms;
+    uint8_t hop_limit;
+};
+void plan_target(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct plan_entry *out);
+
+/* reconcile.c */
+enum reconcile_cause { RECONCILE_CHANGE, RECONCILE_REFRESH, RECONCILE_EFFICACY };
+/* 0, or -1 out of memory: then nothing was installed anew. */
+int reconcile(struct relay *relay, int64_t now, struct mitigation *mitigation, enum reconcile_cause cause);
+void reconcile_due(struct relay *relay, int64_t now, struct install *install);
+
+/* install.c */
+struct install *install_new(struct relay *relay, struct upstream_cuid_state *cuid, uint64_t id);
+void install_free(struct relay *relay, struct install *install);
+void install_send(struct relay *relay, struct install *install);
+void install_sync(struct relay *relay, struct install *install); /* carries the effect out */
+void install_withdraw(struct relay *relay, struct install *install);
+void install_remove(struct relay *relay, struct install *install);
+void install_schedule(struct relay *relay, struct install *install);
+void install_attach(struct relay *relay, struct install *install, struct mitigation *mitigation);
+struct install *install_at(const struct mitigation *mitigation, size_t target);
+const struct relay_target *install_target(const struct relay *relay, const struct install *install);
+struct upstream_cuid_state *upstream_cuid_get(struct relay *relay, size_t target, struct requester_state *requester);
+void upstream_cuid_release(struct relay *relay, struct upstream_cuid_state *cuid);
+
+/* feedback.c: what targets say, as the client sees it */
+void feedback(struct relay *relay, int64_t now, struct mitigation *mitigation);
+
+/* record.c */
+int record_mitigation(struct relay *relay, const struct mitigation *mitigation);
+int record_install(struct relay *relay, const struct install *install);
+int record_counter(struct relay *relay, const struct counter *counter);
+int record_binding(struct relay *relay, const struct binding *binding);
+void record_forget_mitigation(struct relay *relay, const struct mitigation *mitigation);
+void record_forget_install(struct relay *relay, const struct install *install);

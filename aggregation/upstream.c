@@ -1,0 +1,340 @@
+/* upstream: what northbound and the mitigators bring back about installs (RFC 9132 sections 4.4.1.3, 4.4.2). */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aggregation/relay_state.h"
+
+#define RETRY_REFUSED_MS 30000 /* after 5.03 without Max-Age */
+#define RETRY_REFUSED_MAX_MS 3600000
+#define PUT_AGAIN_MS 10000 /* an upstream that forgets is asked again no faster than this */
+
+/* An upstream's mid means nothing to the client unless it is its own; ACLs and other clients' targets stay. */
+static void set_conflict(struct relay *relay, struct install *install, const struct wire_conflict *conflict)
+{
+    bool own_mids = !relay->policy->targets[install->cuid->public.target].identity_client;
+    const struct install *other;
+
+    free(install->conflict);
+    install->conflict = conflict ? conflict_copy(conflict) : NULL;
+    if (!install->conflict || !own_mids || !install->conflict->has_mid)
+        return;
+    install->conflict->has_mid = false;
+    DL_FOREACH2(install->cuid->installs, other, cuid_next)
+    {
+        if (other->mid == conflict->mid && other->member && install->member &&
+            other->member->owner == install->member->owner) {
+            install->conflict->has_mid = true;
+            install->conflict->mid = other->member->mid;
+        }
+    }
+}
+
+/* Refresh at half of what was granted, when that ends before the client's own lifetime; spread by up
+ * to a tenth so that what was put together is not refreshed together. */
+static void set_granted(struct relay *relay, struct install *install, int64_t now, int64_t lifetime)
+{
+    int64_t half;
+
+    install->granted_until_ms = RELAY_FOREVER;
+    install->retry_ms = RELAY_FOREVER;
+    if (lifetime == WIRE_LIFETIME_INDEFINITE)
+        return;
+    install->granted_until_ms = now + lifetime * 1000;
+    half = lifetime * 500;
+    if (install->member && install->granted_until_ms + 1000 < install->member->expires_ms)
+        install->retry_ms = now + half - (int64_t)(install->id % 64) * half / 640;
+    (void)relay;
+}
+
+static void accepted(struct relay *relay, int64_t now, struct install *install,
+                     const struct relay_upstream_answer *answer)
+{
+    const struct wire_message *body = answer->body;
+    bool was_live = install->state == INSTALL_LIVE;
+    int64_t lifetime = WIRE_LIFETIME_INDEFINITE;
+
+    install->state = INSTALL_LIVE;
+    install->refusal = 0;
+    install->efficacy = false;
+    install->answered_ms = now;
+    if (install->member && install->member->expires_ms != RELAY_FOREVER)
+        lifetime = (install->member->expires_ms - now + 999) / 1000;
+    if (body && body->type == WIRE_MITIGATION && body->scope_count == 1) {
+        if (body->scopes[0].has_lifetime)
+            lifetime = body->scopes[0].lifetime;
+        set_conflict(relay, install, body->scopes[0].conflict);
+    }
+    set_granted(relay, install, now, lifetime);
+    if (!was_live)
+        record_install(relay, install);
+}
+
+/* The cuid is somebody else's there: a new one must be made (RFC 9132 section 4.4.1.1). */
+static bool collided(struct relay *relay, struct install *install, const struct relay_upstream_answer *answer)
+{
+    struct upstream_cuid_state *cuid = install->cuid;
+    const struct wire_message *body = answer->body;
+    struct install *other;
+    char made[23];
+
+    if (answer->code != 409 || !cuid->counter || !body || body->type != WIRE_MITIGATION || body->scope_count != 1 ||
+        !body->scopes[0].conflict || body->scopes[0].conflict->cause != WIRE_CAUSE_CUID)
+        return false;
+    if (relay->effects->make_cuid(relay->arg, cuid->public.target, cuid->public.owner, cuid->counter->attempt + 1,
+                                  made) != 0)
+        return false;
+    cuid->counter->attempt++;
+    record_counter(relay, cuid->counter);
+    memcpy(cuid->public.cuid, made, sizeof(made));
+    relay->effects->alert(relay->arg, "cuid-collision", install_target(relay, install)->name);
+    DL_FOREACH2(cuid->installs, other, cuid_next)
+    {
+        if (other->member) {
+            other->state = INSTALL_PUT;
+            install_send(relay, other);
+        }
+    }
+    return true;
+}
+
+static void refused(struct relay *relay, int64_t now, struct install *install,
+                    const struct relay_upstream_answer *answer)
+{
+    const struct wire_message *body = answer->body;
+    const struct mitigation *member = install->member;
+
+    install->refusal = answer->code;
+    install->refusal_max_age = answer->max_age;
+    install->efficacy = false;
+    snprintf(install->diagnostic, sizeof(install->diagnostic), "%s", answer->diagnostic ? answer->diagnostic : "");
+    if (body && body->type == WIRE_MITIGATION && body->scope_count == 1)
+        set_conflict(relay, install, body->scopes[0].conflict);
+    if (answer->code == 508)
+        relay->effects->alert(relay->arg, "hop-limit", install->diagnostic);
+    /* Somebody waits for the verdict, or it is a refresh of what stays until its lifetime ends. */
+    if (install->state == INSTALL_LIVE)
+        return;
+    if (answer->code == 503) { /* not now: it is tried again, unless the client is told no */
+        int64_t wait = answer->max_age > 0 ? answer->max_age * 1000 : RETRY_REFUSED_MS;
+
+        install->retry_ms = now + (wait > RETRY_REFUSED_MAX_MS ? RETRY_REFUSED_MAX_MS : wait);
+        if (!member || member->wait == WAIT_NONE) {
+            install->refusal = 0;
+            return;
+        }
+    }
+    install->state = INSTALL_REFUSED;
+}
+
+static void withdrawn(struct relay *relay, int64_t now, struct install *install,
+                      const struct relay_upstream_answer *answer)
+{
+    if (answer->code / 100 == 2 || answer->code == 404) {
+        install_remove(relay, install);
+        return;
+    }
+    if (answer->code / 100 == 5) {
+        install->retry_ms =
+            now + (answer->max_age > 0 && answer->max_age < 3600 ? answer->max_age * 1000 : RETRY_REFUSED_MS);
+        return;
+    }
+    relay->effects->alert(relay->arg, "withdraw-refused", install_target(relay, install)->name);
+    install_remove(relay, install);
+}
+
+void relay_install_answer(struct relay *relay, int64_t now, struct install *install,
+                          const struct relay_upstream_answer *answer)
+{
+    struct mitigation *member = install->member;
+
+    if (install->state == INSTALL_GONE || (install->pending && install->state == INSTALL_WITHDRAW))
+        return;
+    if (install->state == INSTALL_WITHDRAW) {
+        withdrawn(relay, now, install, answer);
+    } else if (answer->code / 100 == 2) {
+        accepted(relay, now, install, answer);
+        install->awaited = false;
+    } else if (!collided(relay, install, answer)) {
+        refused(relay, now, install, answer);
+        install->awaited = false;
+    }
+    if (install->state != INSTALL_GONE)
+        install_schedule(relay, install);
+    if (member) {
+        verdict_check(relay, now, member, false);
+        if (!member->gone.queued)
+            feedback(relay, now, member);
+    }
+    effects_flush(relay);
+}
+
+/* It should be there and is not: put it again, but do not fight an upstream that keeps dropping it. */
+static void put_again(struct relay *relay, int64_t now, struct install *install)
+{
+    install->state = INSTALL_PUT;
+    install->status = 0;
+    if (install->answered_ms == 0 || now - install->answered_ms >= PUT_AGAIN_MS)
+        install_send(relay, install);
+    else
+        install->retry_ms = install->answered_ms + PUT_AGAIN_MS;
+}
+
+static void take_status(struct relay *relay, int64_t now, struct install *install, const struct wire_scope *scope)
+{
+    if (!scope || scope->status == WIRE_STATUS_TERMINATED || scope->status == WIRE_STATUS_CLIENT_WITHDRAWN) {
+        if (install->state == INSTALL_LIVE)
+            put_again(relay, now, install);
+        return;
+    }
+    if (scope->status)
+        install->status = scope->status;
+    install->counters = (struct relay_counters){
+        .has_bytes = scope->has_bytes,
+        .has_bps = scope->has_bps,
+        .has_pkts = scope->has_pkts,
+        .has_pps = scope->has_pps,
+        .bytes = scope->bytes_dropped,
+        .bps = scope->bps_dropped,
+        .pkts = scope->pkts_dropped,
+        .pps = scope->pps_dropped,
+    };
+    set_conflict(relay, install, scope->conflict);
+    if (scope->has_lifetime && install->state == INSTALL_LIVE)
+        set_granted(relay, install, now, scope->lifetime);
+}
+
+void relay_install_status(struct relay *relay, int64_t now, struct install *install, const struct wire_scope *status)
+{
+    if (install->state == INSTALL_GONE)
+        return;
+    if (install->state == INSTALL_WITHDRAW) {
+        if (!status)
+            install_remove(relay, install);
+    } else {
+        take_status(relay, now, install, status);
+        install_schedule(relay, install);
+        if (install->member)
+            feedback(relay, now, install->member);
+    }
+    effects_flush(relay);
+}
+
+static int send_waiting(void *arg, struct install *install)
+{
+    struct relay *relay = arg;
+
+    if ((install->state == INSTALL_PUT && install->retry_ms == RELAY_FOREVER) || install->state == INSTALL_WITHDRAW)
+        install_send(relay, install);
+    return 0;
+}
+
+static int send_waiting_of(void *arg, struct upstream_cuid *cuid)
+{
+    return upstream_cuid_install_each(cuid, send_waiting, arg);
+}
+
+void relay_upstream_up(struct relay *relay, int64_t now, size_t target, struct requester *owner)
+{
+    (void)now;
+    relay_upstream_cuid_each(relay, target, owner, send_waiting_of, relay);
+    effects_flush(relay);
+}
+
+static int by_mid(const void *a, const void *b)
+{
+    const struct wire_scope *const *left = a, *const *right = b;
+
+    return ((*left)->mid > (*right)->mid) - ((*left)->mid < (*right)->mid);
+}
+
+static const struct wire_scope *const *find_mid(const struct wire_scope *const *sorted, size_t count, uint32_t mid)
+{
+    struct wire_scope key = {.mid = mid};
+    const struct wire_scope *wanted = &key;
+
+    return bsearch(&wanted, sorted, count, sizeof(*sorted), by_mid);
+}
+
+/* Under a cuid that is ours alone, what we do not know was left by a state that is lost: it goes. */
+static void withdraw_unknown(struct relay *relay, struct upstream_cuid_state *cuid, const struct wire_scope *scope)
+{
+    struct install *install;
+
+    if (!scope->has_mid || (scope->status >= WIRE_STATUS_CLIENT_WITHDRAWN && scope->status <= WIRE_STATUS_WITHDRAWN))
+        return;
+    install = install_new(relay, cuid, counter_take(relay, relay->install_ids, 1024));
+    if (!install)
+        return; /* the next repair sees it again */
+    install->mid = scope->mid;
+    install->sent = true;
+    install->state = INSTALL_WITHDRAW;
+    record_install(relay, install);
+    install_send(relay, install);
+}
+
+static void compare(struct relay *relay, int64_t now, struct install *install, const struct wire_scope *there)
+{
+    if (install->state == INSTALL_WITHDRAW) {
+        if (there)
+            install_send(relay, install);
+        else
+            install_remove(relay, install);
+        return;
+    }
+    if (install->state != INSTALL_LIVE)
+        return; /* its put is under way, and says more than this list */
+    take_status(relay, now, install, there);
+    if (there)
+        install->answered_ms = now;
+    install_schedule(relay, install);
+    if (install->member)
+        feedback(relay, now, install->member);
+}
+
+void relay_upstream_listed(struct relay *relay, int64_t now, struct upstream_cuid *public,
+                           const struct wire_scope *scopes, size_t count)
+{
+    struct upstream_cuid_state *cuid = (struct upstream_cuid_state *)public;
+    const struct wire_scope **sorted = calloc(count ? count : 1, sizeof(const struct wire_scope *));
+    bool *known = calloc(count ? count : 1, sizeof(*known));
+    struct install *install, *next;
+
+    if (!sorted || !known)
+        goto out;
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &scopes[i];
+    qsort(sorted, count, sizeof(*sorted), by_mid);
+    DL_FOREACH_SAFE2(cuid->installs, install, next, cuid_next)
+    {
+        const struct wire_scope *const *there = find_mid(sorted, count, install->mid);
+
+        if (there)
+            known[there - sorted] = true;
+        if (install->state != INSTALL_GONE)
+            compare(relay, now, install, there ? *there : NULL);
+    }
+    for (size_t i = 0; cuid->counter && i < count; i++)
+        if (!known[i])
+            withdraw_unknown(relay, cuid, sorted[i]);
+    effects_flush(relay);
+out:
+    free(sorted);
+    free(known);
+}
+
+void relay_job_report(struct relay *relay, int64_t now, size_t target, uint64_t id, const struct relay_report *report)
+{
+    struct install *install;
+
+    HASH_FIND(hh, relay->installs, &id, sizeof(id), install);
+    if (!install || install->cuid->public.target != target || !install->member)
+        return;
+    if (report->status)
+        install->status = report->status;
+    if (report->counters.has_bytes || report->counters.has_bps || report->counters.has_pkts || report->counters.has_pps)
+        install->counters = report->counters;
+    feedback(relay, now, install->member);
+    effects_flush(relay);
+}

@@ -1,0 +1,126 @@
+/* verdict: the answer that a put waits for, response-wait at most (DESIGN section 4). */
+
+#include <string.h>
+
+#include "aggregation/relay_state.h"
+
+void verdict_wait(struct relay *relay, int64_t now, struct mitigation *mitigation, enum mitigation_wait wait,
+                  void *exchange)
+{
+    if (mitigation->wait == WAIT_NONE) {
+        mitigation->wait = wait;
+        mitigation->wait_until_ms = now + relay->policy->response_wait_ms;
+    }
+    if (mitigation->exchange_count == RELAY_EXCHANGES)
+        relay->effects->ignore(relay->arg, exchange); /* four repeats wait already */
+    else
+        mitigation->exchanges[mitigation->exchange_count++] = exchange;
+}
+
+static void stop_waiting(struct mitigation *mitigation)
+{
+    mitigation->wait = WAIT_NONE;
+    mitigation->wait_until_ms = RELAY_FOREVER;
+    mitigation->exchange_count = 0;
+    for (struct install *install = mitigation->installs; install; install = install->next)
+        install->awaited = false;
+}
+
+static void accept(struct relay *relay, int64_t now, struct mitigation *mitigation)
+{
+    int code = mitigation->wait == WAIT_CREATED ? 201 : 204;
+    struct mitigation *old, *next;
+
+    for (size_t i = 0; i < mitigation->exchange_count; i++)
+        answer_scope(relay, mitigation->exchanges[i], code, mitigation);
+    stop_waiting(mitigation);
+    if (mitigation->replaces == 0)
+        return;
+    /* Only now do the overlapped ones with lower mids go (section 4.4.1.3): nothing was unprotected. */
+    DL_FOREACH_SAFE(mitigation->owner->ordered, old, next)
+    {
+        if (old->replaced_by == mitigation) {
+            old->replaced_by = NULL;
+            mitigation_remove(relay, now, old);
+        }
+    }
+    mitigation->replaces = 0;
+}
+
+static void answer_refusal(struct relay *relay, void *exchange, const struct install *install)
+{
+    const char *name = install_target(relay, install)->name;
+
+    switch (install->refusal) {
+    case 409:
+        if (install->conflict) {
+            answer_conflict(relay, exchange, install->conflict);
+            return;
+        }
+        /* fall through */
+    case 400:
+    case 403:
+    case 413:
+    case 503:
+        answer_text(relay, exchange, install->refusal, install->refusal == 503 ? install->refusal_max_age : -1,
+                    "refused by upstream %s: %s", name, install->diagnostic);
+        return;
+    case 508:
+        /* The names of those on the loop; ours is put in front where the response is sent (RFC 8768). */
+        answer_text(relay, exchange, 508, -1, "%s", install->diagnostic);
+        return;
+    default:
+        /* What concerns the gateway and not the client (4.01, 5.00, ...) is "unable to handle". */
+        answer_text(relay, exchange, 503, 60, "upstream %s answered %d.%02d to the gateway: %s", name,
+                    install->refusal / 100, install->refusal % 100, install->diagnostic);
+    }
+}
+
+static void refuse(struct relay *relay, int64_t now, struct mitigation *mitigation, const struct install *install)
+{
+    enum mitigation_wait wait = mitigation->wait;
+    struct mitigation *old;
+
+    for (size_t i = 0; i < mitigation->exchange_count; i++) {
+        if (install)
+            answer_refusal(relay, mitigation->exchanges[i], install);
+        else
+            answer_text(relay, mitigation->exchanges[i], 503, 60,
+                        "no upstream and no mitigator can serve this request");
+    }
+    stop_waiting(mitigation);
+    if (wait == WAIT_CHANGED) {
+        mitigation->expires_ms = mitigation->previous_expires_ms;
+        record_mitigation(relay, mitigation);
+        return;
+    }
+    DL_FOREACH(mitigation->owner->ordered, old)
+    {
+        if (old->replaced_by == mitigation)
+            old->replaced_by = NULL;
+    }
+    mitigation->replaces = 0;
+    mitigation_remove(relay, now, mitigation);
+}
+
+void verdict_check(struct relay *relay, int64_t now, struct mitigation *mitigation, bool overdue)
+{
+    const struct install *refused = NULL;
+    bool accepted = false, pending = false;
+
+    if (mitigation->wait == WAIT_NONE)
+        return;
+    for (const struct install *install = mitigation->installs; install; install = install->next) {
+        pending = pending || install->awaited;
+        if (install->refusal && !refused)
+            refused = install;
+        if (!install->awaited && !install->refusal)
+            accepted = true;
+    }
+    if (accepted || (overdue && pending))
+        accept(relay, now, mitigation);
+    else if (!pending)
+        refuse(relay, now, mitigation, refused);
+    if (!mitigation->gone.queued)
+        mitigation_schedule(relay, mitigation);
+}
