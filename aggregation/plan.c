@@ -9,6 +9,8 @@ void plan_target(const struct relay *relay, const struct mitigation *mitigation,
     bool job = relay->policy->targets[target].kind == RELAY_MITIGATOR;
 
     memset(out, 0, sizeof(*out));
+    if (relay->policy->targets[target].disabled)
+        return;
     /* A mitigator goes on while the mitigation terminates (RFC 9132 section 4.4.4); an upstream is told
      * at once, and has a period of its own. */
     if (mitigation->state == MITIGATION_ENDED || (mitigation->state == MITIGATION_TERMINATING && !job))

@@ -19,7 +19,7 @@ struct relay *relay_new(const struct relay_policy *policy, const struct relay_ef
     for (size_t i = 0; i < policy->target_count; i++) {
         const struct relay_target *target = &policy->targets[i];
 
-        if (target->kind != RELAY_UPSTREAM)
+        if (target->kind != RELAY_UPSTREAM || target->disabled)
             continue;
         relay->has_upstream = true;
         shared_by_clients = shared_by_clients || (!target->identity_client && !target->per_client);

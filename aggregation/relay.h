@@ -33,6 +33,7 @@ enum relay_target_kind { RELAY_UPSTREAM, RELAY_MITIGATOR };
 struct relay_target {
     const char *name; /* unique; what records refer to over restarts */
     enum relay_target_kind kind;
+    bool disabled;        /* nothing new is installed there; what is there is withdrawn */
     bool identity_client; /* downstream cuid and mid pass; else the gateway's own */
     bool per_client;      /* one upstream session, and with identity gateway one cuid, per requester */
     bool insert_cdid;
@@ -153,8 +154,8 @@ struct relay_effects {
 struct relay *relay_new(const struct relay_policy *policy, const struct relay_effects *effects, void *arg);
 void relay_free(struct relay *relay);
 
-/* One record at start, before anything else; tables STORE_BINDING, STORE_MITIGATION, STORE_INSTALL,
- * STORE_COUNTER in this order. -1 with a sentence when it cannot be understood. */
+/* One record at start, before anything else; tables STORE_COUNTER, STORE_BINDING, STORE_MITIGATION,
+ * STORE_INSTALL in this order. -1 with a sentence when it cannot be understood. */
 int relay_load(struct relay *relay, int table, const char *key, size_t key_length, const uint8_t *value, size_t length,
                char *error, size_t error_size);
 /* After the last record: drops what expired meanwhile, plans, starts jobs. */

@@ -172,3 +172,11 @@ struct dots_session *dots_exchange_session(const struct dots_exchange *exchange)
  * the caller. 0, or -1 when the session is gone. */
 int dots_notify(struct dots_session *session, const struct dots_token *token, const struct dots_request *observed,
                 const struct dots_response *response);
+
+/* What the libcoap that is linked can do. */
+struct dots_features {
+    const char *library; /* "libcoap 4.3.1" */
+    bool sees_reset;     /* a Reset of a notification reaches us (RFC 7641 section 3.6) */
+    bool q_block;        /* RFC 9177 */
+};
+void dots_features(struct dots_features *features);

@@ -1,0 +1,464 @@
+/* assemble: who calls whom. */
+
+#include "gateway/assemble.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "aggregation/relay.h"
+#include "gateway/store/store.h"
+#include "northbound/mitigator/mitigator.h"
+#include "northbound/signal/northbound.h"
+#include "southbound/signal/southbound.h"
+
+struct driver {
+    struct gateway *gateway;
+    size_t target;
+    struct mitigator *mitigator;
+};
+
+struct gateway {
+    uv_loop_t *loop;
+    const struct config *config;
+    struct relay_policy policy;
+    struct relay_target *targets;
+    struct store *store;
+    struct relay *relay;
+    struct southbound *southbound;
+    struct northbound *northbound;
+    struct driver *drivers; /* by mitigator of the configuration */
+    size_t driver_count;
+    uv_timer_t timer;     /* the relay's next deadline */
+    uv_prepare_t prepare; /* sets it, once a turn */
+    bool handles_open;
+    unsigned closing; /* parts that have not closed yet */
+    bool failed;
+    void (*on_closed)(void *arg);
+    void *arg;
+};
+
+/* Milliseconds since 1970 that never step back while we run: the wall clock at start, then monotonic. */
+static int64_t wall_offset_ms;
+
+static void set_clock(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    wall_offset_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - (int64_t)(uv_hrtime() / 1000000);
+}
+
+static int64_t now_ms(void)
+{
+    return wall_offset_ms + (int64_t)(uv_hrtime() / 1000000);
+}
+
+/* ---- Effects of the relay ---- */
+
+static void effect_answer(void *arg, void *exchange, const struct relay_answer *answer)
+{
+    southbound_answer(((struct gateway *)arg)->southbound, exchange, answer);
+}
+
+static void effect_ignore(void *arg, void *exchange)
+{
+    southbound_ignore(((struct gateway *)arg)->southbound, exchange);
+}
+
+static void effect_changed(void *arg, const struct mitigation *mitigation, bool gone)
+{
+    struct gateway *gateway = arg;
+
+    if (gateway->southbound)
+        southbound_changed(gateway->southbound, mitigation, gone);
+}
+
+static void effect_requester_gone(void *arg, struct requester *requester)
+{
+    struct gateway *gateway = arg;
+
+    if (gateway->southbound)
+        southbound_requester_gone(gateway->southbound, requester);
+}
+
+static void effect_install(void *arg, struct install *install)
+{
+    northbound_install(((struct gateway *)arg)->northbound, install);
+}
+
+static void effect_withdraw(void *arg, struct install *install)
+{
+    northbound_withdraw(((struct gateway *)arg)->northbound, install);
+}
+
+static void effect_forget(void *arg, struct install *install)
+{
+    struct gateway *gateway = arg;
+
+    if (gateway->northbound && install_cuid(install)->target < gateway->config->upstream_count)
+        northbound_forget(gateway->northbound, install);
+}
+
+static void effect_upstream_cuid_gone(void *arg, struct upstream_cuid *cuid)
+{
+    struct gateway *gateway = arg;
+
+    if (gateway->northbound && cuid->target < gateway->config->upstream_count)
+        northbound_upstream_cuid_gone(gateway->northbound, cuid);
+}
+
+static struct mitigator *driver_of(struct gateway *gateway, const struct install *install)
+{
+    return gateway->drivers[install_cuid(install)->target - gateway->config->upstream_count].mitigator;
+}
+
+static void effect_job_start(void *arg, struct install *install)
+{
+    struct gateway *gateway = arg;
+    struct install_request request;
+    struct wire_scope scratch;
+    char id[24];
+
+    relay_install_request(install, now_ms(), &request, &scratch);
+    snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
+    mitigator_start(driver_of(gateway, install), &(struct mitigator_job){
+                                                     .id = id,
+                                                     .client = request.client,
+                                                     .target = &request.scope->target,
+                                                     .lifetime = request.scope->lifetime,
+                                                     .attack_status = request.scope->attack_status,
+                                                 });
+}
+
+static void effect_job_stop(void *arg, struct install *install)
+{
+    struct install_request request;
+    struct wire_scope scratch;
+    char id[24];
+
+    relay_install_request(install, now_ms(), &request, &scratch);
+    snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
+    mitigator_stop(driver_of(arg, install), id);
+}
+
+static int effect_make_cuid(void *arg, size_t target, const struct requester *owner, uint32_t attempt, char cuid[23])
+{
+    return northbound_make_cuid(((struct gateway *)arg)->northbound, target, owner, attempt, cuid);
+}
+
+static int effect_store_put(void *arg, int table, const char *key, size_t key_length, const uint8_t *value,
+                            size_t length)
+{
+    return store_put(((struct gateway *)arg)->store, (enum store_table)table, key, key_length, value, length);
+}
+
+static int effect_store_delete(void *arg, int table, const char *key, size_t key_length)
+{
+    return store_delete(((struct gateway *)arg)->store, (enum store_table)table, key, key_length);
+}
+
+static uint64_t effect_store_submit(void *arg)
+{
+    return store_submit(((struct gateway *)arg)->store);
+}
+
+static void effect_alert(void *arg, const char *event, const char *text)
+{
+    (void)arg;
+    log_warning(event, "%s", text);
+}
+
+static const struct relay_effects effects = {
+    .answer = effect_answer,
+    .ignore = effect_ignore,
+    .changed = effect_changed,
+    .requester_gone = effect_requester_gone,
+    .install = effect_install,
+    .withdraw = effect_withdraw,
+    .forget = effect_forget,
+    .upstream_cuid_gone = effect_upstream_cuid_gone,
+    .job_start = effect_job_start,
+    .job_stop = effect_job_stop,
+    .make_cuid = effect_make_cuid,
+    .store_put = effect_store_put,
+    .store_delete = effect_store_delete,
+    .store_submit = effect_store_submit,
+    .alert = effect_alert,
+};
+
+/* ---- Into the relay ---- */
+
+static void committed(void *arg, uint64_t sequence)
+{
+    struct gateway *gateway = arg;
+
+    if (!gateway->relay)
+        return;
+    relay_committed(gateway->relay, now_ms(), sequence);
+    if (gateway->southbound)
+        southbound_committed(gateway->southbound, sequence);
+    if (gateway->northbound)
+        northbound_committed(gateway->northbound, sequence);
+}
+
+static void reported(void *arg, const char *job, const struct mitigator_report *report)
+{
+    struct driver *driver = arg;
+    struct relay_report out = {
+        .status = report->status,
+        .counters = {.has_bytes = report->has_bytes,
+                     .has_bps = report->has_bps,
+                     .has_pkts = report->has_pkts,
+                     .has_pps = report->has_pps,
+                     .bytes = report->bytes_dropped,
+                     .bps = report->bps_dropped,
+                     .pkts = report->pkts_dropped,
+                     .pps = report->pps_dropped},
+    };
+
+    if (driver->gateway->relay)
+        relay_job_report(driver->gateway->relay, now_ms(), driver->target, strtoull(job, NULL, 10), &out);
+}
+
+static void due(uv_timer_t *timer)
+{
+    struct gateway *gateway = timer->data;
+
+    relay_tick(gateway->relay, now_ms());
+}
+
+static void set_timer(uv_prepare_t *prepare)
+{
+    struct gateway *gateway = prepare->data;
+    int64_t next = relay_next(gateway->relay);
+    int64_t now = now_ms();
+
+    if (next == INT64_MAX)
+        uv_timer_stop(&gateway->timer);
+    else
+        uv_timer_start(&gateway->timer, due, next > now ? (uint64_t)(next - now) : 0, 0);
+}
+
+/* ---- Opening ---- */
+
+static int make_policy(struct gateway *gateway)
+{
+    const struct config *config = gateway->config;
+    /* recursion: never means that a gateway with a mitigator of its own does not ask upstream too. */
+    size_t upstreams =
+        config->recursion == CONFIG_RECURSION_NEVER && config->mitigator_count ? 0 : config->upstream_count;
+    size_t count = config->upstream_count + config->mitigator_count;
+
+    gateway->targets = calloc(count ? count : 1, sizeof(*gateway->targets));
+    if (!gateway->targets)
+        return -1;
+    for (size_t i = 0; i < config->upstream_count; i++)
+        gateway->targets[i] = (struct relay_target){
+            .name = config->upstreams[i].name,
+            .kind = RELAY_UPSTREAM,
+            .disabled = i >= upstreams,
+            .identity_client = config->upstreams[i].identity == CONFIG_IDENTITY_CLIENT,
+            .per_client = config->upstreams[i].sessions == CONFIG_SESSIONS_PER_CLIENT,
+            .insert_cdid = config->upstreams[i].insert_cdid,
+        };
+    for (size_t i = 0; i < config->mitigator_count; i++)
+        gateway->targets[config->upstream_count + i] =
+            (struct relay_target){.name = config->mitigators[i].name, .kind = RELAY_MITIGATOR};
+    gateway->policy = (struct relay_policy){
+        .name = config->gateway.name,
+        .targets = gateway->targets,
+        .target_count = count,
+        .response_wait_ms = config->response_wait_ms,
+        .terminating_initial_ms = config->terminating.initial_ms,
+        .terminating_max_ms = config->terminating.max_ms,
+        .reject_conflicts = upstreams == 0 && config->conflicts == CONFIG_CONFLICTS_REJECT,
+        .mitigations_max = config->limits.mitigations,
+        .hop_limit = config->gateway.hop_limit,
+    };
+    return 0;
+}
+
+static int open_mitigators(struct gateway *gateway, char *error, size_t error_size)
+{
+    const struct config *config = gateway->config;
+
+    gateway->drivers = calloc(config->mitigator_count ? config->mitigator_count : 1, sizeof(*gateway->drivers));
+    if (!gateway->drivers)
+        return -1;
+    for (size_t i = 0; i < config->mitigator_count; i++) {
+        struct driver *driver = &gateway->drivers[i];
+        struct mitigator_settings settings = {.name = config->mitigators[i].name,
+                                              .exec = config->mitigators[i].exec,
+                                              .notify = config->mitigators[i].driver == CONFIG_DRIVER_NOTIFY};
+
+        driver->gateway = gateway;
+        driver->target = config->upstream_count + i;
+        driver->mitigator = mitigator_open(gateway->loop, &settings, reported, driver);
+        if (!driver->mitigator) {
+            snprintf(error, error_size, "mitigator %s: out of memory", settings.name);
+            return -1;
+        }
+        gateway->driver_count++;
+    }
+    return 0;
+}
+
+struct loading {
+    struct gateway *gateway;
+    enum store_table table;
+    char *error;
+    size_t error_size;
+};
+
+static int load(void *arg, const char *key, size_t key_length, const uint8_t *value, size_t value_length)
+{
+    struct loading *loading = arg;
+    struct gateway *gateway = loading->gateway;
+
+    if (loading->table == STORE_SESSION_CONFIG)
+        return southbound_load(gateway->southbound, key, key_length, value, value_length);
+    if (loading->table == STORE_COUNTER && key_length > 4 && memcmp(key, "sid/", 4) == 0)
+        return northbound_load(gateway->northbound, key, key_length, value, value_length);
+    return relay_load(gateway->relay, loading->table, key, key_length, value, value_length, loading->error,
+                      loading->error_size);
+}
+
+static int load_all(struct gateway *gateway, char *error, size_t error_size)
+{
+    /* Counters first: what is loaded after them takes numbers. */
+    static const enum store_table tables[] = {STORE_COUNTER, STORE_BINDING, STORE_MITIGATION, STORE_INSTALL,
+                                              STORE_SESSION_CONFIG};
+
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        struct loading loading = {gateway, tables[i], error, error_size};
+
+        snprintf(error, error_size, "%s: table %d of the store cannot be read", gateway->config->gateway.state_dir,
+                 tables[i]);
+        if (store_load(gateway->store, tables[i], load, &loading) != 0)
+            return -1;
+    }
+    error[0] = '\0';
+    return 0;
+}
+
+static int open_parts(struct gateway *gateway, char *error, size_t error_size)
+{
+    const struct config *config = gateway->config;
+
+    snprintf(error, error_size, "out of memory");
+    if (make_policy(gateway) != 0)
+        return -1;
+    gateway->store = store_open(gateway->loop, config->gateway.state_dir, committed, gateway, error, error_size);
+    if (!gateway->store)
+        return -1;
+    gateway->relay = relay_new(&gateway->policy, &effects, gateway);
+    if (!gateway->relay)
+        return -1;
+    gateway->northbound =
+        northbound_open(gateway->loop, config, gateway->relay, gateway->store, now_ms, error, error_size);
+    if (!gateway->northbound)
+        return -1;
+    gateway->southbound =
+        southbound_open(gateway->loop, config, gateway->relay, gateway->store, now_ms, error, error_size);
+    if (!gateway->southbound || open_mitigators(gateway, error, error_size) != 0)
+        return -1;
+    return load_all(gateway, error, error_size);
+}
+
+static void start(struct gateway *gateway)
+{
+    uv_timer_init(gateway->loop, &gateway->timer);
+    uv_prepare_init(gateway->loop, &gateway->prepare);
+    gateway->timer.data = gateway->prepare.data = gateway;
+    gateway->handles_open = true;
+    uv_prepare_start(&gateway->prepare, set_timer);
+    relay_start(gateway->relay, now_ms());
+    southbound_start(gateway->southbound);
+    northbound_start(gateway->northbound);
+}
+
+struct gateway *gateway_open(uv_loop_t *loop, const struct config *config, char *error, size_t error_size)
+{
+    struct gateway *gateway = calloc(1, sizeof(*gateway));
+
+    set_clock();
+    if (!gateway) {
+        snprintf(error, error_size, "out of memory");
+        return NULL;
+    }
+    gateway->loop = loop;
+    gateway->config = config;
+    if (open_parts(gateway, error, error_size) != 0) {
+        gateway_close(gateway, NULL, NULL);
+        return NULL;
+    }
+    start(gateway);
+    return gateway;
+}
+
+/* ---- Closing ---- */
+
+static void part_closed(void *arg);
+
+static void close_store(struct gateway *gateway)
+{
+    struct store *store = gateway->store;
+
+    gateway->store = NULL;
+    if (store) {
+        gateway->closing++;
+        store_close(store, part_closed, gateway);
+    }
+}
+
+static void part_closed(void *arg)
+{
+    struct gateway *gateway = arg;
+
+    if (--gateway->closing > 0)
+        return;
+    if (gateway->store) { /* the last one: everything that was said is committed */
+        close_store(gateway);
+        return;
+    }
+    if (gateway->on_closed)
+        gateway->on_closed(gateway->arg);
+    free(gateway->targets);
+    free(gateway->drivers);
+    free(gateway);
+}
+
+static void handle_closed(uv_handle_t *handle)
+{
+    part_closed(handle->data);
+}
+
+void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *arg)
+{
+    gateway->on_closed = on_closed;
+    gateway->arg = arg;
+    gateway->closing = 1; /* this call */
+    if (gateway->southbound) {
+        gateway->closing++;
+        southbound_close(gateway->southbound, part_closed, gateway);
+    }
+    if (gateway->northbound) {
+        gateway->closing++;
+        northbound_close(gateway->northbound, part_closed, gateway);
+    }
+    /* Both sides have stopped asking; the relay lets go of what it holds of them. */
+    relay_free(gateway->relay);
+    gateway->relay = NULL;
+    for (size_t i = 0; i < gateway->driver_count; i++) {
+        gateway->closing++;
+        mitigator_close(gateway->drivers[i].mitigator, part_closed, gateway);
+    }
+    if (gateway->handles_open) {
+        gateway->closing += 2;
+        uv_close((uv_handle_t *)&gateway->timer, handle_closed);
+        uv_close((uv_handle_t *)&gateway->prepare, handle_closed);
+    }
+    part_closed(gateway);
+}

@@ -1,0 +1,152 @@
+/* main: dotsgw -c FILE. */
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "gateway/assemble.h"
+#include "gateway/config/config.h"
+#include "gateway/log/log.h"
+#include "gateway/versions.h"
+
+struct process {
+    uv_loop_t loop;
+    struct gateway *gateway;
+    struct config *config;
+    uv_signal_t signals[3];
+    bool stopping;
+};
+
+static void usage(FILE *out)
+{
+    fputs("usage: dotsgw -c FILE [-t]\n"
+          "       dotsgw -V\n"
+          "\n"
+          "  -c FILE   configuration (docs/configuration.md)\n"
+          "  -t        check the configuration and exit: 0 when it is good, 1 when not\n"
+          "  -V        versions and what this build can do\n"
+          "\n"
+          "Runs in the foreground and logs to standard error. SIGTERM and SIGINT end it in order;\n"
+          "mitigations stay installed and are taken up again at the next start.\n",
+          out);
+}
+
+static void close_signal(struct process *process)
+{
+    for (size_t i = 0; i < sizeof(process->signals) / sizeof(process->signals[0]); i++)
+        uv_close((uv_handle_t *)&process->signals[i], NULL);
+}
+
+static void gateway_closed(void *arg)
+{
+    close_signal(arg);
+}
+
+static void stop(uv_signal_t *handle, int number)
+{
+    struct process *process = handle->data;
+
+    if (process->stopping)
+        return;
+    process->stopping = true;
+    log_notice("stop", "%s: ending sessions, committing, closing", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    gateway_close(process->gateway, gateway_closed, process);
+}
+
+/* Checks the file anew; what is in force stays until a restart. */
+static void check_again(uv_signal_t *handle, int number)
+{
+    struct process *process = handle->data;
+    struct config_error error;
+    struct config *config = config_load(process->config->file, &error);
+
+    (void)number;
+    if (!config) {
+        log_error("reload-refused", "%s:%d:%d: %s; the running configuration stays in force", error.file, error.line,
+                  error.column, error.text);
+        return;
+    }
+    log_configure(config->log.level, config->log.format);
+    log_notice("reload", "%s: it is good; level and format of the log are in force now, the rest at the next start",
+               config->file);
+    config_free(config);
+}
+
+static int run(struct config *config)
+{
+    static const struct {
+        int number;
+        uv_signal_cb handler;
+    } signals[] = {{SIGTERM, stop}, {SIGINT, stop}, {SIGHUP, check_again}};
+    struct process process = {.config = config};
+    char error[512];
+
+    uv_loop_init(&process.loop);
+    process.gateway = gateway_open(&process.loop, config, error, sizeof(error));
+    if (!process.gateway) {
+        uv_run(&process.loop, UV_RUN_DEFAULT);
+        uv_loop_close(&process.loop);
+        log_error("start", "%s", error);
+        return EXIT_FAILURE;
+    }
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        uv_signal_init(&process.loop, &process.signals[i]);
+        process.signals[i].data = &process;
+        uv_signal_start(&process.signals[i], signals[i].handler, signals[i].number);
+    }
+    log_notice("start", "dotsgw %s as %s", DOTSGW_VERSION, config->gateway.name);
+    uv_run(&process.loop, UV_RUN_DEFAULT);
+    uv_loop_close(&process.loop);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    const char *file = NULL;
+    bool check = false;
+    struct config_error error;
+    struct config *config;
+    int option, status;
+
+    while ((option = getopt(argc, argv, "c:tVh")) != -1) {
+        switch (option) {
+        case 'c':
+            file = optarg;
+            break;
+        case 't':
+            check = true;
+            break;
+        case 'V':
+            versions_print(stdout);
+            return EXIT_SUCCESS;
+        case 'h':
+            usage(stdout);
+            return EXIT_SUCCESS;
+        default:
+            usage(stderr);
+            return 2;
+        }
+    }
+    if (!file || optind != argc) {
+        usage(stderr);
+        return 2;
+    }
+    config = config_load(file, &error);
+    if (!config) {
+        fprintf(stderr, "%s:%d:%d: %s\n", error.file, error.line, error.column, error.text);
+        return EXIT_FAILURE;
+    }
+    if (check) {
+        printf("%s: good\n", file);
+        config_free(config);
+        return EXIT_SUCCESS;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    log_configure(config->log.level, config->log.format);
+    status = run(config);
+    config_free(config);
+    return status;
+}
