@@ -7,7 +7,7 @@
 #include "gateway/log/log.h"
 
 #define SECOND UINT64_C(1000000000)
-#define LAST_CHANCE (5 * SECOND)
+#define LAST_TRIES 5 /* pauses that closing gives a disk which fails */
 
 /* What the thread is trying to commit, in order. */
 struct load {
@@ -70,7 +70,7 @@ static bool pause_while_closing(struct writer *writer, uint64_t *deadline)
 {
     uint64_t now = uv_hrtime(), pause = atomic_load(&writer->retry_ns);
     if (*deadline == 0) {
-        *deadline = now + LAST_CHANCE;
+        *deadline = now + LAST_TRIES * pause;
         return true;
     }
     if (now >= *deadline)

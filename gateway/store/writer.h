@@ -37,6 +37,6 @@ int writer_start(struct writer *writer, struct database *database, void (*progre
 /* Takes the batch over. */
 void writer_submit(struct writer *writer, struct batch *batch);
 
-/* Commits what was submitted and ends the thread. When the disk still fails it is given 5 s, then
- * what is left (none of it acknowledged) is counted in the log and dropped. */
+/* Commits what was submitted and ends the thread. When the disk still fails it is given five
+ * more tries (5 s), then what is left (none of it acknowledged) is counted in the log and dropped. */
 void writer_stop(struct writer *writer);
