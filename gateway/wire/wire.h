@@ -16,7 +16,8 @@
 
 /* Bounds checked before memory is taken. A body larger than WIRE_BODY_MAX is refused unread. */
 #define WIRE_BODY_MAX 65536u
-#define WIRE_DEPTH_MAX 8u
+#define WIRE_JSON_MAX 1048576u /* the same message as indented JSON */
+#define WIRE_DEPTH_MAX 8u      /* what table 5 needs; and again within a parameter that is passed over */
 #define WIRE_SCOPES_MAX 4096u  /* entries of 'scope' in a response; a request has exactly one */
 #define WIRE_LIST_MAX 4096u    /* entries of any other list */
 #define WIRE_STRING_MAX 2048u  /* bytes of any text string (a URI is the longest) */
@@ -74,8 +75,8 @@ struct wire_target {
 
 struct wire_acl {
     const char *name;
-    const char *type;                 /* NULL when absent (conflict-scope only) */
-    enum wire_activation activation;  /* 0 when absent (RFC 9133 only) */
+    const char *type;                /* NULL when absent (conflict-scope only) */
+    enum wire_activation activation; /* 0 when absent (RFC 9133 only) */
 };
 
 struct wire_conflict {
@@ -92,11 +93,11 @@ struct wire_conflict {
 struct wire_scope {
     struct wire_target target;
     bool has_lifetime, has_trigger, has_mid, has_start;
-    bool trigger;             /* 'trigger-mitigation'; true when absent */
-    int64_t lifetime;         /* s, or WIRE_LIFETIME_INDEFINITE; 0 is refused in requests by name */
+    bool trigger;     /* 'trigger-mitigation'; true when absent */
+    int64_t lifetime; /* s, or WIRE_LIFETIME_INDEFINITE; 0 is refused in requests by name */
     uint32_t mid;
-    uint64_t start;           /* s since 1970-01-01 */
-    enum wire_status status;  /* 0: absent */
+    uint64_t start;                        /* s since 1970-01-01 */
+    enum wire_status status;               /* 0: absent */
     enum wire_attack_status attack_status; /* 0: absent */
     struct wire_conflict *conflict;        /* NULL: absent */
     bool has_bytes, has_bps, has_pkts, has_pps;
@@ -114,10 +115,10 @@ struct wire_config_value {
 enum wire_config_parameter {
     WIRE_HEARTBEAT_INTERVAL, /* s; 0 turns heartbeats off */
     WIRE_MISSING_HB_ALLOWED,
-    WIRE_PROBING_RATE,       /* byte/s */
+    WIRE_PROBING_RATE, /* byte/s */
     WIRE_MAX_RETRANSMIT,
-    WIRE_ACK_TIMEOUT,        /* 1/100 s */
-    WIRE_ACK_RANDOM_FACTOR,  /* 1/100 */
+    WIRE_ACK_TIMEOUT,       /* 1/100 s */
+    WIRE_ACK_RANDOM_FACTOR, /* 1/100 */
     WIRE_CONFIG_PARAMETERS,
 };
 
@@ -147,9 +148,10 @@ struct wire_message {
     struct wire_arena *arena; /* NULL for a message that the caller built of its own memory */
 };
 
-/* What is wrong with an input, for the diagnostic payload of 4.00: "target-prefix: ..." */
+/* What is wrong with an input, for the diagnostic payload of 4.00: "target-prefix: ...". Printable
+ * ASCII, whatever the input was. */
 struct wire_error {
-    char parameter[64]; /* name of the parameter, or "key 77" for one that is not known */
+    char parameter[64]; /* its name, "key 77" for one that is not known, "body" for the message as a whole */
     char text[192];     /* a sentence that begins with the parameter and says what was expected */
 };
 
@@ -157,29 +159,33 @@ struct wire_error {
  * Decodes one CBOR body. Accepts definite and indefinite lengths, the optional tag 271
  * (section 10.5) before the object, and unknown comprehension-optional keys (skipped, depth and
  * size still bounded). Refuses: unknown comprehension-required keys (named), duplicate keys, keys
- * where they are not allowed or of the other direction, wrong types, empty strings and empty lists,
- * trailing bytes, values out of range, invalid UTF-8, malformed prefixes, names and URIs.
- * A mitigation message with WIRE_TO_SERVER must have exactly one scope.
+ * where they are not allowed or of the other direction, wrong types, empty strings, trailing bytes,
+ * values out of range, invalid UTF-8, malformed prefixes, names and URIs. With WIRE_TO_SERVER also
+ * empty lists and maps (section 4.4.1.1) and a lifetime of 0; with WIRE_TO_CLIENT an empty list or map
+ * counts as one that is not there. A mitigation message with WIRE_TO_SERVER must have exactly one scope.
+ * Whether a request has the parameters it must have (a target, a lifetime) is not asked here.
  * Returns 0 and *out (freed with wire_free), or -1 and *error. Never allocates more than a small
- * multiple of length. -2 with error set: out of memory.
+ * multiple of length. -2 with error set: out of memory. *out is NULL after an error.
  */
-int wire_decode_cbor(const uint8_t *data, size_t length, enum wire_direction direction,
-                     struct wire_message **out, struct wire_error *error);
+int wire_decode_cbor(const uint8_t *data, size_t length, enum wire_direction direction, struct wire_message **out,
+                     struct wire_error *error);
 
-/* The same from RFC 7951 JSON text (dots-client, store tools, tests). */
-int wire_decode_json(const char *text, size_t length, enum wire_direction direction,
-                     struct wire_message **out, struct wire_error *error);
+/* The same from RFC 7951 JSON text (dots-client, store tools, tests). Names that are not known are
+ * refused; 64-bit numbers and retry-timer may be strings, as in table 5, or numbers. */
+int wire_decode_json(const char *text, size_t length, enum wire_direction direction, struct wire_message **out,
+                     struct wire_error *error);
 
 /*
  * Encodes into buffer with definite lengths, shortest integers, keys in ascending order within a
- * map. Returns the length, or 0 when it does not fit in size (a message is never empty).
+ * map. Returns the length, or 0 when it does not fit in size (a message is never empty) or cannot be
+ * encoded: an enumeration has a value it does not know, a mandatory text is NULL.
  */
 size_t wire_encode_cbor(const struct wire_message *message, uint8_t *buffer, size_t size);
 
-/* JSON text, indented, freed by the caller with free(); NULL on out of memory. */
+/* JSON text, indented, freed by the caller with free(); NULL on out of memory or as above. */
 char *wire_encode_json(const struct wire_message *message);
 
-void wire_free(struct wire_message *message); /* NULL is fine */
+void wire_free(struct wire_message *message); /* NULL is fine; so is one without an arena, left alone */
 
 /* Text of a prefix ("192.0.2.0/24", RFC 5952 for IPv6). buffer: at least WIRE_PREFIX_TEXT bytes. */
 #define WIRE_PREFIX_TEXT 50
@@ -188,5 +194,18 @@ char *wire_prefix_format(const struct wire_prefix *prefix, char *buffer);
  * Host bits are cleared. 0, or -1 when malformed. */
 int wire_prefix_parse(const char *text, bool bare, struct wire_prefix *out);
 
-const char *wire_status_name(enum wire_status status);          /* "attack-mitigation-in-progress" */
+/* "attack-mitigation-in-progress"; "unknown" for a value without a name. */
+const char *wire_status_name(enum wire_status status);
 const char *wire_config_parameter_name(enum wire_config_parameter parameter);
+
+/* One row of the parameter table, for documentation and tests; types as in table 5. */
+struct wire_parameter {
+    const char *name;
+    uint16_t key;
+    bool list; /* the types below are those of its entries */
+    bool comprehension_required;
+    bool to_server, to_client; /* may it stand in a body that way; neither: in none (cdid, cuid, sid) */
+    const char *yang_type, *cbor_type, *json_type;
+};
+size_t wire_parameter_count(void);
+bool wire_parameter_at(size_t index, struct wire_parameter *out); /* ascending keys; false past the end */
