@@ -21,15 +21,14 @@ bool log_enabled(enum log_level level);
 
 /* Writes one line: time (RFC 3339, UTC, ms), priority prefix for journald when stderr is a journal
  * stream, level, event, message. Control characters in the message are escaped. */
-void log_write(enum log_level level, const char *event, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+void log_write(enum log_level level, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_notice(...) log_write(LOG_LEVEL_NOTICE, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_debug(...)                                                                             \
-    do {                                                                                           \
-        if (log_enabled(LOG_LEVEL_DEBUG))                                                          \
-            log_write(LOG_LEVEL_DEBUG, __VA_ARGS__);                                               \
+#define log_debug(...)                               \
+    do {                                             \
+        if (log_enabled(LOG_LEVEL_DEBUG))            \
+            log_write(LOG_LEVEL_DEBUG, __VA_ARGS__); \
     } while (0)
