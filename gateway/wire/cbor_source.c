@@ -52,9 +52,11 @@ static int open_list(struct wire_source *source, const struct wire_row *row, str
 }
 
 /* 1: another follows; 0: the nest ends. */
-static int advance(struct wire_source *source, struct wire_nest *nest)
+static int advance(struct wire_source *source, const char *name, struct wire_nest *nest)
 {
     if (nest->indefinite) {
+        if (cbor(source)->at == cbor(source)->length)
+            return wire_fail(source->error, name, ": the message ends too early");
         if (!wire_cursor_at_break(cbor(source)))
             return 1;
         cbor(source)->at++;
@@ -68,8 +70,7 @@ static int advance(struct wire_source *source, struct wire_nest *nest)
 
 static int next_entry(struct wire_source *source, const struct wire_row *row, struct wire_nest *nest)
 {
-    (void)row;
-    return advance(source, nest);
+    return advance(source, name_of(row), nest);
 }
 
 /* Section 10.6.1.1: keys are integers from 1 to 65535. Anything else is no parameter and refused. */
@@ -114,8 +115,9 @@ static int pass_unknown(struct wire_source *source, struct wire_nest *nest, uint
 static int next_member(struct wire_source *source, struct wire_nest *nest, const struct wire_row **member)
 {
     uint64_t key;
+    int more;
 
-    while (advance(source, nest)) {
+    while ((more = advance(source, WIRE_BODY, nest)) > 0) {
         if (read_key(source, &key))
             return -1;
         *member = wire_row_by_key(key);
@@ -124,7 +126,7 @@ static int next_member(struct wire_source *source, struct wire_nest *nest, const
         if (pass_unknown(source, nest, key))
             return -1;
     }
-    return 0;
+    return more;
 }
 
 /* The chunks of a text of indefinite length; each is UTF-8 by itself (RFC 8949 section 3.2.3). */

@@ -10,6 +10,7 @@
 
 /* A list takes this much before its entries have come, whatever its claimed length. */
 #define LIST_START_MAX 1024u
+_Static_assert(LIST_START_MAX >= sizeof(struct wire_scope), "at least one entry");
 
 struct walk {
     struct wire_source *source;
@@ -155,18 +156,19 @@ static int grow_list(struct walk *walk, const struct wire_slot *slot, uint8_t **
     return 0;
 }
 
-/* Entries before the list has grown: what it claims, in bounds. */
+/* Entries to begin with: as many as the list claims, in bounds; a few when it does not say. */
 static size_t list_start(const struct wire_nest *nest, const struct wire_slot *slot)
 {
-    size_t most = LIST_START_MAX / slot->size;
-    size_t start = nest->left ? nest->left : 4;
+    size_t most = LIST_START_MAX / slot->size, start = 4;
 
+    if (!nest->indefinite)
+        start = nest->left;
     return start < most ? start : most;
 }
 
 static int take_list(struct walk *walk, const struct wire_row *row, const struct wire_slot *slot, void *base)
 {
-    size_t limit = WIRE_LIST_MAX, count = 0, capacity = 0;
+    size_t limit = WIRE_LIST_MAX, count = 0, capacity = 0, start;
     struct wire_nest nest = {.left = 0};
     uint8_t *entries = NULL, *entry;
     int more, result;
@@ -178,11 +180,12 @@ static int take_list(struct walk *walk, const struct wire_row *row, const struct
         return -1;
     if (nest.left > limit)
         return wire_fail(walk->error, row->name, ": has %zu entries, %zu at most", nest.left, limit);
+    start = list_start(&nest, slot);
     while ((more = walk->source->ops->next_entry(walk->source, row, &nest)) > 0) {
         if (count == limit)
             return wire_fail(walk->error, row->name, ": has more than %zu entries", limit);
         if (count == capacity) {
-            result = grow_list(walk, slot, &entries, &capacity, list_start(&nest, slot) + 1);
+            result = grow_list(walk, slot, &entries, &capacity, start);
             if (result)
                 return result;
         }

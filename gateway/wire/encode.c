@@ -1,7 +1,9 @@
 /* The encode walk: from the C structures into a sink, as the parameter table says. Rows have ascending
  * keys, so the members of a map have. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "gateway/wire/json_memory.h"
 #include "gateway/wire/sink.h"
 
 static const void *field_of(const void *base, const struct wire_slot *slot)
@@ -199,12 +201,15 @@ char *wire_encode_json(const struct wire_message *message)
 {
     struct wire_json_sink sink;
     char *text = NULL;
-    int result;
 
+    wire_json_memory_watch();
     wire_json_sink_begin(&sink);
-    result = put_message(&sink.base, message);
-    if (result == 0)
+    if (put_message(&sink.base, message) == 0)
         text = json_dumps(wire_json_sink_end(&sink), JSON_INDENT(2));
     json_decref(wire_json_sink_end(&sink));
+    if (wire_json_memory_failed()) {
+        free(text);
+        text = NULL;
+    }
     return text;
 }

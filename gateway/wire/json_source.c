@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/wire/error.h"
+#include "gateway/wire/json_memory.h"
 #include "gateway/wire/source.h"
 
 static const char *name_of(const struct wire_row *row)
@@ -216,16 +217,18 @@ int wire_json_source_begin(struct wire_json_source *source, const char *text, si
 
     if (too_deep(text, length))
         return wire_fail(error, WIRE_BODY, ": nested more than %u deep", WIRE_DEPTH_MAX);
+    wire_json_memory_watch();
     source->base = (struct wire_source){.ops = &ops, .error = error};
     source->root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &fault);
     source->value = source->root;
+    if (wire_json_memory_failed()) {
+        json_decref(source->root);
+        return wire_out_of_memory(error);
+    }
     if (source->root)
         return 0;
     if (json_error_code(&fault) == json_error_duplicate_key)
         return fail_duplicate(error, fault.text);
-    /* jansson names every fault but a failed allocation */
-    if (json_error_code(&fault) == json_error_out_of_memory || json_error_code(&fault) == json_error_unknown)
-        return wire_out_of_memory(error);
     return wire_fail(error, WIRE_BODY, ": line %d, column %d: %s", fault.line, fault.column, fault.text);
 }
 

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,19 @@ static inline size_t from_hex(const char *hex, uint8_t *out, size_t size)
         hex += 2;
     }
     return length;
+}
+
+/* Appends octets, in hexadecimal, count times. */
+static inline void append_hex(char *hex, size_t size, const char *octets, size_t count)
+{
+    size_t at = strlen(hex);
+
+    while (count-- > 0) {
+        int length = snprintf(hex + at, size - at, "%s", octets);
+
+        assert(length >= 0 && (size_t)length < size - at);
+        at += (size_t)length;
+    }
 }
 
 /* RFC 9132 figure 8: the request of figure 7 in CBOR. */
