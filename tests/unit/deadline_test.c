@@ -11,6 +11,7 @@
 
 #include "aggregation/deadline.h"
 #include "tests/unit/failing_allocation.h"
+#include "tests/unit/seeded_random.h"
 
 #define MANY 2000
 
@@ -89,19 +90,17 @@ static void test_random_history_matches_a_plain_table(void **state)
 {
     static struct deadline entries[MANY];
     static int64_t model[MANY];
-    uint32_t random = 1;
     for (size_t i = 0; i < MANY; i++) {
         entries[i] = (struct deadline){0};
         model[i] = -1;
     }
     for (size_t step = 0; step < 20000; step++) {
-        random = random * 1664525u + 1013904223u;
-        size_t i = (random >> 8) % MANY;
-        if (random >> 30 == 0) {
+        size_t i = random_below(MANY);
+        if (random_below(4) == 0) {
             deadline_cancel(*state, &entries[i]);
             model[i] = -1;
         } else {
-            model[i] = (random >> 4) % 5000;
+            model[i] = random_below(5000);
             assert_int_equal(deadline_set(*state, &entries[i], model[i]), 0);
         }
         if (step % 100 != 0)

@@ -10,6 +10,7 @@
 
 #include "aggregation/scope.h"
 #include "tests/unit/failing_allocation.h"
+#include "tests/unit/seeded_random.h"
 #include "tests/unit/target_fixture.h"
 
 static int forget(void **state)
@@ -195,14 +196,6 @@ static void test_unresolved_alias_is_refused(void **state)
         {"0.0.0.0/0 ::/0 fqdn=web", "192.0.2.1 alias=web", "alias-name: web"},
     };
     CHECK(cases);
-}
-
-static uint32_t seed = 1;
-
-static uint32_t random_below(uint32_t limit)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % limit;
 }
 
 static struct wire_prefix random_prefix(uint8_t family, unsigned host_bits)

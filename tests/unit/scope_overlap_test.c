@@ -10,6 +10,7 @@
 
 #include "aggregation/scope.h"
 #include "tests/unit/failing_allocation.h"
+#include "tests/unit/seeded_random.h"
 #include "tests/unit/target_fixture.h"
 
 static int forget(void **state)
@@ -140,6 +141,7 @@ static void test_rfc9132_4_4_1_3_ports_are_included_only_with_a_common_target(vo
         {"fqdn=a port=443 port=80-89 port=90-99 port=85", "fqdn=a port=1-1000 port=500-65535",
          " fqdn=a port=80-99 port=443-443"},
         {"fqdn=a port=1-10 port=20-30", "fqdn=a port=5-25", " fqdn=a port=5-10 port=20-25"},
+        {"fqdn=a port=0-65535 port=65535", "fqdn=a port=65535 port=0-65535", " fqdn=a port=0-65535"},
         {"fqdn=a port=0-65535 port=65535", "fqdn=a port=65535 port=0", " fqdn=a port=0-0 port=65535-65535"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -190,14 +192,6 @@ static void test_intersection_out_of_memory_leaves_nothing_to_free(void **state)
         free(common.block);
     }
     assert_int_equal(failures, 6);
-}
-
-static uint32_t seed = 1;
-
-static uint32_t random_below(uint32_t limit)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % limit;
 }
 
 /* Few distinct values, so that about half of the pairs meet. */

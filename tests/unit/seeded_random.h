@@ -1,0 +1,34 @@
+/* seeded_random: numbers that come again with the same seed, on every platform (xorshift64*). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+static uint64_t random_state = 1;
+
+static inline void random_start(uint64_t seed)
+{
+    /* Spreads small seeds; 0 is the one state that xorshift never leaves. */
+    random_state = (seed + 1) * 0x9e3779b97f4a7c15u;
+    if (random_state == 0)
+        random_state = 1;
+}
+
+/* 0 .. limit - 1 */
+static inline uint32_t random_below(uint32_t limit)
+{
+    random_state ^= random_state >> 12;
+    random_state ^= random_state << 25;
+    random_state ^= random_state >> 27;
+    return (uint32_t)((random_state * 0x2545f4914f6cdd1du) >> 32) % limit;
+}
+
+/* DOTSGW_SEED in the environment: the one seed to run with, to see a failure again. */
+static inline bool random_seed_given(uint64_t *seed)
+{
+    const char *text = getenv("DOTSGW_SEED");
+    if (text)
+        *seed = strtoull(text, NULL, 10);
+    return text != NULL;
+}
