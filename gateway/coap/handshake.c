@@ -1,0 +1,184 @@
+/*
+ * handshake: what is known of one (D)TLS handshake, from its first message to the end of its SSL.
+ *
+ * The record hangs on the SSL and is freed with it, so a server handshake that never became a session
+ * is reported exactly once, whatever it died of.
+ */
+#include "gateway/coap/private.h"
+
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int ssl_index = -1;
+
+static void report(const struct handshake *handshake)
+{
+    const struct dots_endpoint *endpoint = handshake->endpoint;
+    if (endpoint->closing || endpoint->handlers->handshake_failed == NULL)
+        return;
+    char why[160];
+    handshake_why(handshake, why, sizeof why);
+    endpoint->handlers->handshake_failed(endpoint->arg, (const struct sockaddr *)&handshake->peer, why);
+}
+
+static void uncount(struct handshake *handshake)
+{
+    if (handshake->counted)
+        handshake->endpoint->handshakes--;
+    handshake->counted = false;
+}
+
+/* CRYPTO_EX_free: runs in SSL_free. */
+static void on_free(void *parent, void *value, CRYPTO_EX_DATA *data, int index, long number, void *argument)
+{
+    (void)parent, (void)data, (void)index, (void)number, (void)argument;
+    struct handshake *handshake = value;
+    if (handshake == NULL)
+        return;
+    uncount(handshake);
+    if (handshake->server && !handshake->done)
+        report(handshake);
+    free(handshake->psk_identity);
+    free(handshake);
+}
+
+int handshake_register(void)
+{
+    if (ssl_index < 0)
+        ssl_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, on_free);
+    return ssl_index < 0 ? -1 : 0;
+}
+
+struct handshake *handshake_of(const SSL *ssl)
+{
+    return SSL_get_ex_data(ssl, ssl_index);
+}
+
+void handshake_why(const struct handshake *handshake, char *text, size_t size)
+{
+    if (handshake->cause != NULL)
+        snprintf(text, size, "%s%s", handshake->doing, handshake->cause);
+    else
+        snprintf(text, size, "the peer went silent or away before the handshake was complete");
+}
+
+static void note(struct handshake *handshake, const char *doing, const char *cause)
+{
+    if (handshake->cause != NULL || cause == NULL)
+        return;
+    handshake->doing = doing;
+    handshake->cause = cause;
+}
+
+/*
+ * Called around each read and write of the SSL. libcoap never clears OpenSSL's error queue, and SSL_get_error()
+ * takes anything left in it, by whatever session, for a fatal error of this one.
+ */
+static long on_transfer(BIO *bio, int operation, const char *bytes, size_t length, int argument, long number,
+                        int result, size_t *processed)
+{
+    (void)bytes, (void)length, (void)argument, (void)number, (void)processed;
+    if (operation != BIO_CB_READ && operation != BIO_CB_WRITE)
+        return result;
+    struct handshake *handshake = (struct handshake *)(void *)BIO_get_callback_arg(bio);
+    if (operation == BIO_CB_READ || handshake->done) /* what is written last in a handshake may be the alert for it */
+        ERR_clear_error();
+    if (operation == BIO_CB_READ)
+        handshake->endpoint->reading = handshake->session;
+    else if (!handshake->done && handshake->session != NULL)
+        handshake->session->sent = uv_now(handshake->endpoint->loop);
+    return result;
+}
+
+static void start(SSL *ssl, coap_session_t *coap)
+{
+    struct handshake *handshake = calloc(1, sizeof *handshake);
+    if (handshake == NULL || SSL_set_ex_data(ssl, ssl_index, handshake) != 1) {
+        free(handshake); /* handshake_hello and session_up refuse an SSL without a record */
+        return;
+    }
+    struct dots_endpoint *endpoint = tls_endpoint(ssl);
+    handshake->endpoint = endpoint;
+    handshake->server = SSL_is_server(ssl);
+    session_copy_peer(&handshake->peer, &coap_session_get_addr_remote(coap)->addr.sa);
+    BIO_set_callback_ex(SSL_get_rbio(ssl), on_transfer);
+    BIO_set_callback_arg(SSL_get_rbio(ssl), (char *)handshake);
+    if (handshake->server) {
+        SSL_set_psk_server_callback(ssl, endpoint->psk_lookup != NULL ? psk_for_client : NULL);
+        handshake->counted = true;
+        endpoint->handshakes++;
+        return;
+    }
+    handshake->session = endpoint->connecting != NULL ? endpoint->connecting : coap_session_get_app_data(coap);
+    if (handshake->session != NULL)
+        tls_client(ssl, handshake->session);
+}
+
+static void note_alert(const SSL *ssl, struct handshake *handshake, int where, int alert)
+{
+    const char *text = SSL_alert_desc_string_long(alert);
+    if (where & SSL_CB_READ) {
+        if ((alert & 0xff) != SSL_AD_CLOSE_NOTIFY)
+            note(handshake, "the peer says: ", text);
+        else if (handshake->session != NULL)
+            handshake->session->goodbye = true;
+        return;
+    }
+    if ((alert >> 8) != SSL3_AL_FATAL)
+        return;
+    long verified = SSL_get_verify_result(ssl);
+    if (verified != X509_V_OK)
+        note(handshake, "the peer's certificate: ", X509_verify_cert_error_string(verified));
+    note(handshake, "", ERR_reason_error_string(ERR_peek_last_error()));
+    note(handshake, "we refused: ", text);
+}
+
+static void finish(const SSL *ssl, struct handshake *handshake)
+{
+    if (handshake->done)
+        return; /* again, with each ticket of TLS 1.3 */
+    handshake->done = true;
+    uncount(handshake);
+    /* An external PSK counts as a reused session in TLS 1.3, but has no ticket. */
+    handshake->resumed = SSL_session_reused(ssl) &&
+                         (handshake->server ? !handshake->psk : SSL_SESSION_has_ticket(SSL_get0_session(ssl)));
+}
+
+/* SSL_CTX_set_info_callback. libcoap learns of alerts from its own, which is called last. */
+void handshake_info(const SSL *ssl, int where, int result)
+{
+    coap_session_t *coap = SSL_get_app_data(ssl);
+    if (coap == NULL)
+        return; /* the SSL that answers ClientHellos with cookies; libcoap's callback would crash */
+    if (where & SSL_CB_HANDSHAKE_START && handshake_of(ssl) == NULL)
+        start((SSL *)ssl, coap);
+    struct handshake *handshake = handshake_of(ssl);
+    if (handshake != NULL && where & SSL_CB_ALERT)
+        note_alert(ssl, handshake, where, result);
+    if (handshake != NULL && where & SSL_CB_HANDSHAKE_DONE)
+        finish(ssl, handshake);
+    struct dots_endpoint *endpoint = tls_endpoint(ssl);
+    if (endpoint->libcoap_info != NULL)
+        endpoint->libcoap_info(ssl, where, result);
+}
+
+/* SSL_CTX_set_client_hello_cb: after the cookie exchange, before any expensive cryptography. */
+int handshake_hello(SSL *ssl, int *alert, void *arg)
+{
+    (void)arg;
+    struct handshake *handshake = handshake_of(ssl);
+    *alert = SSL_AD_INTERNAL_ERROR;
+    if (handshake == NULL)
+        return SSL_CLIENT_HELLO_ERROR;
+    struct dots_endpoint *endpoint = handshake->endpoint;
+    if (endpoint->server_sessions >= endpoint->sessions_max)
+        note(handshake, "", "the limit of sessions is reached");
+    else if (endpoint->handshakes > endpoint->handshakes_max)
+        note(handshake, "", "the limit of handshakes under way is reached");
+    else if (!source_limit_allows(endpoint->sources, (const struct sockaddr *)&handshake->peer, uv_now(endpoint->loop)))
+        note(handshake, "", "too many handshakes per second from this address");
+    else
+        return SSL_CLIENT_HELLO_SUCCESS;
+    return SSL_CLIENT_HELLO_ERROR;
+}
