@@ -1,0 +1,120 @@
+/* session: from a finished handshake to its end; who is served, and who is one too many. */
+
+#include <stdlib.h>
+
+#include "gateway/log/log.h"
+#include "southbound/signal/signal.h"
+
+struct south_session *south_session_ref(struct south_session *session)
+{
+    session->references++;
+    return session;
+}
+
+void south_session_unref(struct south_session *session)
+{
+    if (--session->references > 0)
+        return;
+    dots_session_unref(session->session);
+    free(session);
+}
+
+/* 0, or -1 out of memory: then it stays surplus. */
+static int serve(struct south_session *session)
+{
+    struct southbound *southbound = session->southbound;
+    const char *hash = dots_session_identity(session->session)->hash;
+    struct south_peer *peer = south_peer_get(southbound, session->client, hash);
+
+    if (!peer)
+        return -1;
+    session->standing = SOUTH_SERVED;
+    southbound->served++;
+    south_peer_joined(southbound, peer, session);
+    return 0;
+}
+
+void south_session_admit(struct south_session *session)
+{
+    if (session->southbound->served < session->southbound->config->limits.sessions && serve(session) == 0)
+        log_info("session-served", "client %s on %s: there is room again", session->client->config->name,
+                 dots_session_text(session->session));
+}
+
+static const char *identity_text(const struct dots_identity *identity)
+{
+    if (identity->psk)
+        return identity->psk_identity;
+    return identity->san_count ? identity->sans[0] : identity->hash;
+}
+
+static void admit_or_not(struct south_session *session)
+{
+    struct southbound *southbound = session->southbound;
+    const struct dots_identity *identity = dots_session_identity(session->session);
+    const char *text = dots_session_text(session->session);
+    uint32_t left_out;
+
+    session->client = south_clients_match(southbound->clients, identity);
+    if (!session->client) {
+        session->standing = SOUTH_UNKNOWN;
+        if (south_refusal_note(&southbound->refusals, NULL, 0, southbound->now(), &left_out))
+            log_notice("client-unknown", "\"%s\" on %s belongs to no client of the configuration: it gets 4.01",
+                       identity_text(identity), text);
+        return;
+    }
+    session->standing = SOUTH_SURPLUS;
+    if (southbound->served >= southbound->config->limits.sessions)
+        log_notice("session-limit", "client %s on %s is not served: there are %u sessions, the limit",
+                   session->client->config->name, text, southbound->config->limits.sessions);
+    else if (serve(session) == 0)
+        log_info("session-up", "client %s on %s%s", session->client->config->name, text,
+                 identity->resumed ? ", resumed" : "");
+}
+
+void south_session_up(void *arg, struct dots_session *dots_session)
+{
+    struct southbound *southbound = arg;
+    struct south_session *session = southbound->closing ? NULL : calloc(1, sizeof(*session));
+
+    if (!session) {
+        dots_session_close(dots_session);
+        return;
+    }
+    session->southbound = southbound;
+    session->references = 1;
+    session->session = dots_session_ref(dots_session);
+    session->up_ms = southbound->now();
+    session->next_heartbeat_ms = SOUTH_NEVER;
+    session->timer.kind = SOUTH_TIMER_SESSION;
+    session->pump.kind = SOUTH_TIMER_PUMP;
+    dots_session_set_user(dots_session, session);
+    DL_APPEND2(southbound->sessions, session, all_prev, all_next);
+    admit_or_not(session);
+    south_heartbeat_arm(session);
+}
+
+void south_session_down(void *arg, struct dots_session *dots_session, enum dots_down reason, const char *text)
+{
+    struct southbound *southbound = arg;
+    struct south_session *session = dots_session_user(dots_session);
+    struct south_peer *peer;
+
+    if (!session)
+        return;
+    dots_session_set_user(dots_session, NULL);
+    session->down = true;
+    south_timer_cancel(southbound, &session->timer);
+    south_timer_cancel(southbound, &session->pump);
+    while (session->observers)
+        south_observer_free(session->observers);
+    DL_DELETE2(southbound->sessions, session, all_prev, all_next);
+    peer = session->peer;
+    if (peer) {
+        log_info("session-down", "client %s on %s: %s", session->client->config->name, dots_session_text(dots_session),
+                 text ? text : "closed");
+        southbound->served--;
+        south_peer_left(southbound, peer, session, reason);
+    }
+    south_session_unref(session);
+}

@@ -1,0 +1,286 @@
+/* southbound: opening, the one timer, closing. */
+
+#include "southbound/signal/southbound.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "gateway/log/log.h"
+#include "southbound/signal/signal.h"
+
+#define TIMERS_A_TURN 256 /* more wait for the next turn of the loop */
+#define SOURCES 16384     /* addresses whose rate is remembered */
+#define SURPLUS_PART 8    /* sessions beyond the limit that are told so: an eighth of it, */
+#define SURPLUS_MIN 64    /* and at least these */
+
+/* ---- Time ---- */
+
+static void arm(struct southbound *southbound);
+
+static void run(struct southbound *southbound, struct south_timer *timer)
+{
+    switch (timer->kind) {
+    case SOUTH_TIMER_SESSION:
+        south_heartbeat_due((struct south_session *)((char *)timer - offsetof(struct south_session, timer)));
+        break;
+    case SOUTH_TIMER_PUMP:
+        south_notify_pump((struct south_session *)((char *)timer - offsetof(struct south_session, pump)));
+        break;
+    case SOUTH_TIMER_OBSERVER:
+        south_notify_observer_due((struct south_observer *)((char *)timer - offsetof(struct south_observer, timer)));
+        break;
+    case SOUTH_TIMER_PEER:
+        south_peer_due(southbound, (struct south_peer *)((char *)timer - offsetof(struct south_peer, timer)));
+        break;
+    case SOUTH_TIMER_PUT:
+        south_put_due(southbound, (struct south_put *)((char *)timer - offsetof(struct south_put, timer)));
+        break;
+    case SOUTH_TIMER_FOLLOW:
+        south_peer_follow_due(southbound);
+        break;
+    }
+}
+
+static void due(uv_timer_t *handle)
+{
+    struct southbound *southbound = handle->data;
+
+    southbound->armed_ms = SOUTH_NEVER;
+    for (int i = 0; i < TIMERS_A_TURN && !southbound->closing; i++) {
+        struct deadline *deadline = deadline_pop_due(southbound->timers, southbound->now());
+
+        if (!deadline)
+            break;
+        run(southbound, (struct south_timer *)deadline);
+    }
+    arm(southbound);
+}
+
+static void arm(struct southbound *southbound)
+{
+    int64_t next = deadline_next(southbound->timers), now = southbound->now();
+
+    if (southbound->closing || next < 0 || next >= southbound->armed_ms)
+        return;
+    southbound->armed_ms = next;
+    uv_timer_start(&southbound->timer, due, next > now ? (uint64_t)(next - now) : 0, 0);
+}
+
+void south_timer_set(struct southbound *southbound, struct south_timer *timer, int64_t at_ms)
+{
+    if (southbound->closing)
+        return;
+    if (deadline_set(southbound->timers, &timer->deadline, at_ms) != 0)
+        log_error("out-of-memory", "a deadline of a client's session was lost");
+    arm(southbound);
+}
+
+void south_timer_cancel(struct southbound *southbound, struct south_timer *timer)
+{
+    deadline_cancel(southbound->timers, &timer->deadline);
+}
+
+int64_t south_jitter(struct southbound *southbound, int64_t period_ms)
+{
+    /* xorshift64: only spreads load. */
+    southbound->random ^= southbound->random << 13;
+    southbound->random ^= southbound->random >> 7;
+    southbound->random ^= southbound->random << 17;
+    return period_ms + (period_ms >= 10 ? (int64_t)(southbound->random % (uint64_t)(period_ms / 10)) : 0);
+}
+
+/* ---- The endpoint's view ---- */
+
+static bool on_response(void *arg, struct dots_session *dots_session, const struct dots_token *token,
+                        const struct dots_response *response)
+{
+    struct south_session *session = dots_session_user(dots_session);
+
+    (void)arg;
+    (void)response; /* whatever it says, the peer is there */
+    return session && south_heartbeat_answered(session, token);
+}
+
+/* RFC 7641 section 3.6: a Reset ends the observation. */
+static void on_nack(void *arg, struct dots_session *dots_session, const struct dots_token *token, enum dots_nack reason)
+{
+    struct south_session *session = dots_session_user(dots_session);
+
+    (void)arg;
+    if (session && reason == DOTS_NACK_RESET)
+        south_observe_end(session, token);
+}
+
+static void on_handshake_failed(void *arg, const struct sockaddr *peer, const char *text)
+{
+    struct southbound *southbound = arg;
+    uint32_t left_out;
+
+    (void)peer; /* the text names it */
+    if (south_refusal_note(&southbound->refusals, southbound, 1, southbound->now(), &left_out))
+        log_notice("handshake-failed", "%s", text);
+}
+
+static const uint8_t *on_psk(void *arg, const char *identity, size_t length, size_t *key_length)
+{
+    struct southbound *southbound = arg;
+
+    return south_clients_psk(southbound->clients, identity, length, key_length);
+}
+
+static const struct dots_handlers handlers = {
+    .up = south_session_up,
+    .down = south_session_down,
+    .request = south_request,
+    .response = on_response,
+    .nack = on_nack,
+    .handshake_failed = on_handshake_failed,
+};
+
+/* ---- Opening ---- */
+
+static int listen_on(struct southbound *southbound, const struct config_listener *listener, char *error,
+                     size_t error_size)
+{
+    if (listener->transports & CONFIG_UDP &&
+        dots_endpoint_listen(southbound->endpoint, listener->address, listener->port, DOTS_UDP, error, error_size) < 0)
+        return -1;
+    if (listener->transports & CONFIG_TCP &&
+        dots_endpoint_listen(southbound->endpoint, listener->address, listener->port, DOTS_TCP, error, error_size) < 0)
+        return -1;
+    return 0;
+}
+
+static int open_endpoint(struct southbound *southbound, char *error, size_t error_size)
+{
+    const struct config *config = southbound->config;
+    unsigned surplus = config->limits.sessions / SURPLUS_PART;
+    struct dots_endpoint_settings settings = {
+        .handlers = &handlers,
+        .arg = southbound,
+        .name = config->gateway.name,
+        .credentials = {.certificate = config->tls.certificate,
+                        .private_key = config->tls.private_key,
+                        .trust_anchors = config->tls.trust_anchors},
+        .psk_lookup = on_psk,
+        .body_max = config->limits.body_size,
+        .sessions_max = config->limits.sessions + (surplus > SURPLUS_MIN ? surplus : SURPLUS_MIN),
+        .handshakes_max = config->limits.handshakes,
+        .handshakes_per_source = config->limits.handshakes_per_source,
+    };
+
+    southbound->endpoint = dots_endpoint_open(southbound->loop, &settings, error, error_size);
+    if (!southbound->endpoint)
+        return -1;
+    for (size_t i = 0; i < config->listener_count; i++) {
+        if (config->listeners[i].channel == CONFIG_CHANNEL_SIGNAL &&
+            listen_on(southbound, &config->listeners[i], error, error_size) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static bool has_listener(const struct config *config)
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        if (config->listeners[i].channel == CONFIG_CHANNEL_SIGNAL)
+            return true;
+    }
+    return false;
+}
+
+struct southbound *southbound_open(uv_loop_t *loop, const struct config *config, struct relay *relay,
+                                   struct store *store, int64_t (*now)(void), char *error, size_t error_size)
+{
+    struct southbound *southbound = calloc(1, sizeof(*southbound));
+
+    snprintf(error, error_size, "out of memory");
+    if (!southbound)
+        return NULL;
+    southbound->loop = loop;
+    southbound->config = config;
+    southbound->relay = relay;
+    southbound->store = store;
+    southbound->now = now;
+    southbound->armed_ms = SOUTH_NEVER;
+    southbound->follow.kind = SOUTH_TIMER_FOLLOW;
+    if (getrandom(&southbound->random, sizeof(southbound->random), 0) != sizeof(southbound->random))
+        southbound->random = 0;
+    southbound->random |= 1;
+    uv_timer_init(loop, &southbound->timer);
+    southbound->timer.data = southbound;
+    southbound->clients = south_clients_new(config);
+    southbound->sources = south_sources_new(SOURCES, southbound->random);
+    southbound->resolver = south_resolver_new(loop);
+    southbound->timers = deadline_heap_new();
+    if (!southbound->clients || !southbound->sources || !southbound->resolver || !southbound->timers)
+        goto fail;
+    /* Without a listener it is a plain DOTS client: nobody comes, and no credentials are needed. */
+    if (has_listener(config) && open_endpoint(southbound, error, error_size) != 0)
+        goto fail;
+    return southbound;
+fail:
+    southbound_close(southbound, NULL, NULL);
+    return NULL;
+}
+
+/* ---- Closing ---- */
+
+static void free_rest(struct southbound *southbound)
+{
+    struct south_peer *peer, *next;
+
+    while (southbound->held) { /* a relay that never answered */
+        struct south_held *held = southbound->held;
+
+        DL_DELETE(southbound->held, held);
+        free(held);
+    }
+    HASH_ITER(hh, southbound->peers, peer, next)
+    {
+        HASH_DEL(southbound->peers, peer);
+        free(peer->negotiated);
+        free(peer);
+    }
+}
+
+static void let_go(struct southbound *southbound)
+{
+    if (--southbound->handles > 0)
+        return;
+    free_rest(southbound);
+    deadline_heap_free(southbound->timers);
+    south_clients_free(southbound->clients);
+    south_sources_free(southbound->sources);
+    free(southbound->body);
+    if (southbound->on_closed)
+        southbound->on_closed(southbound->on_closed_arg);
+    free(southbound);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    let_go(handle->data);
+}
+
+static void on_endpoint_closed(void *arg)
+{
+    let_go(arg);
+}
+
+void southbound_close(struct southbound *southbound, void (*on_closed)(void *arg), void *arg)
+{
+    southbound->on_closed = on_closed;
+    southbound->on_closed_arg = arg;
+    south_puts_drop(southbound);
+    south_held_close(southbound);
+    southbound->closing = true;
+    south_resolver_free(southbound->resolver);
+    southbound->handles = 1;
+    if (southbound->endpoint) {
+        southbound->handles++;
+        dots_endpoint_close(southbound->endpoint, on_endpoint_closed, southbound);
+    }
+    uv_close((uv_handle_t *)&southbound->timer, on_timer_closed);
+}
