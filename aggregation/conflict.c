@@ -103,3 +103,41 @@ void conflict_clear(struct relay *relay, int64_t now, struct mitigation *ended)
             mitigation_changed(relay, other);
     }
 }
+
+static int lower_hit(void *arg, void *owner)
+{
+    struct search *search = arg;
+    struct mitigation *other = owner;
+
+    if (other == search->mine || other->gone.queued)
+        return 0;
+    if (other->state == MITIGATION_LIVE && (other->trigger != search->mine->trigger || other->mid > search->mine->mid))
+        return 0;
+    search->found[search->count++] = other;
+    return search->count == search->limit;
+}
+
+static void override(struct relay *relay, int64_t now, struct mitigation *old, const struct mitigation *mitigation)
+{
+    struct wire_conflict conflict;
+    struct scope_common common;
+
+    conflict_describe(old, mitigation, true, 0, now, &conflict, &common);
+    for (size_t i = 0; i < old->exchange_count; i++)
+        answer_conflict(relay, old->exchanges[i], &conflict);
+    free(common.block);
+    old->exchange_count = 0;
+    mitigation_remove(relay, now, old);
+}
+
+void conflict_override(struct relay *relay, int64_t now, struct mitigation *mitigation)
+{
+    struct search search;
+
+    do {
+        search = (struct search){.mine = mitigation, .limit = CONFLICTS_MARKED};
+        overlap_index_query(mitigation->owner->index, &mitigation->scope->target, lower_hit, &search);
+        for (size_t i = 0; i < search.count; i++)
+            override(relay, now, search.found[i], mitigation);
+    } while (search.count == search.limit);
+}

@@ -25,11 +25,11 @@ static void set_lifetime(struct mitigation *mitigation, int64_t lifetime, int64_
 }
 
 /* The next active-but-terminating period (section 4.4.4). */
-static uint32_t doubled(const struct relay *relay, const struct mitigation *mitigation)
+static uint32_t doubled(const struct relay *relay, uint32_t period_ms)
 {
     uint32_t most = relay->policy->terminating_max_ms;
 
-    return mitigation->terminating_ms > most / 2 ? most : mitigation->terminating_ms * 2;
+    return period_ms > most / 2 ? most : period_ms * 2;
 }
 
 /* ---- A mid that is known ---- */
@@ -68,10 +68,9 @@ static void refresh(struct relay *relay, int64_t now, const struct relay_put *pu
 struct own_search {
     const struct mitigation *mine;
     const struct mitigation *higher; /* same trigger type, higher mid: it stays */
-    struct mitigation **lower;       /* same trigger type, lower mid: overridden */
-    struct mitigation **other_type;  /* active preconfigured ones that an immediate one deactivates */
-    struct mitigation **terminating; /* asked for again while terminating */
-    size_t lower_count, other_type_count, terminating_count;
+    bool lower;                      /* same trigger type, lower mid: to be overridden */
+    uint32_t longest_ms;             /* of the periods of those that terminate there */
+    struct mitigation *active;       /* a preconfigured one that an immediate one deactivates */
 };
 
 static int own_hit(void *arg, void *owner)
@@ -81,35 +80,35 @@ static int own_hit(void *arg, void *owner)
 
     if (other == search->mine || other->gone.queued)
         return 0;
-    if (other->state == MITIGATION_TERMINATING)
-        search->terminating[search->terminating_count++] = other;
-    else if (other->trigger != search->mine->trigger) {
+    if (other->state == MITIGATION_TERMINATING) {
+        if (other->terminating_ms > search->longest_ms)
+            search->longest_ms = other->terminating_ms;
+    } else if (other->trigger != search->mine->trigger) {
         if (!other->trigger && other->active)
-            search->other_type[search->other_type_count++] = other;
+            search->active = other;
     } else if (other->mid > search->mine->mid) {
         search->higher = other;
-        return 1;
     } else {
-        search->lower[search->lower_count++] = other;
+        search->lower = true;
     }
-    return 0;
+    return search->higher != NULL;
+}
+
+static void deactivate(struct relay *relay, int64_t now, struct mitigation *preconfigured)
+{
+    preconfigured->activated = false;
+    mitigation_set_active(preconfigured, false, now);
+    mitigation_show(relay, preconfigured, WIRE_STATUS_WITHDRAWN);
+    preconfigured->state_until_ms = now + RELAY_REPEAT_MS;
+    mitigation_schedule(relay, preconfigured);
+    reconcile(relay, now, preconfigured, RECONCILE_CHANGE);
 }
 
 /* Overlaps among a requester's own requests: 0, or -1 when the request was answered. */
 static int settle_own(struct relay *relay, int64_t now, const struct relay_put *put, struct mitigation *mitigation)
 {
-    size_t most = mitigation->owner->public.mitigation_count;
-    struct mitigation **memory = calloc(3 * most, sizeof(struct mitigation *));
     struct own_search search = {.mine = mitigation};
-    int result = -1;
 
-    if (!memory) {
-        answer_text(relay, put->exchange, 503, RETRY_FULL_S, "mid %u: the gateway is out of memory", put->mid);
-        return -1;
-    }
-    search.lower = memory;
-    search.other_type = memory + most;
-    search.terminating = memory + 2 * most;
     overlap_index_query(mitigation->owner->index, &mitigation->scope->target, own_hit, &search);
     if (search.higher) {
         struct wire_conflict conflict;
@@ -118,34 +117,17 @@ static int settle_own(struct relay *relay, int64_t now, const struct relay_put *
         conflict_describe(mitigation, search.higher, true, 0, now, &conflict, &common);
         answer_conflict(relay, put->exchange, &conflict);
         free(common.block);
-        goto out;
+        return -1;
     }
-    for (size_t i = 0; i < search.lower_count; i++) {
-        if (search.lower[i]->replaced_by)
-            search.lower[i]->replaced_by->replaces--;
-        search.lower[i]->replaced_by = mitigation;
-        mitigation->replaces++;
+    mitigation->overrides = search.lower || search.longest_ms;
+    if (search.longest_ms)
+        mitigation->terminating_ms = doubled(relay, search.longest_ms);
+    while (mitigation->trigger && search.active) {
+        deactivate(relay, now, search.active);
+        search.active = NULL;
+        overlap_index_query(mitigation->owner->index, &mitigation->scope->target, own_hit, &search);
     }
-    for (size_t i = 0; i < search.terminating_count; i++) {
-        uint32_t period = doubled(relay, search.terminating[i]);
-
-        if (period > mitigation->terminating_ms)
-            mitigation->terminating_ms = period;
-        search.terminating[i]->replaced_by = mitigation;
-        mitigation->replaces++;
-    }
-    for (size_t i = 0; mitigation->trigger && i < search.other_type_count; i++) {
-        search.other_type[i]->activated = false;
-        mitigation_set_active(search.other_type[i], false, now);
-        mitigation_show(relay, search.other_type[i], WIRE_STATUS_WITHDRAWN);
-        search.other_type[i]->state_until_ms = now + RELAY_REPEAT_MS;
-        mitigation_schedule(relay, search.other_type[i]);
-        reconcile(relay, now, search.other_type[i], RECONCILE_CHANGE);
-    }
-    result = 0;
-out:
-    free(memory);
-    return result;
+    return 0;
 }
 
 /* 0, or -1 when the request was answered. */
@@ -190,7 +172,7 @@ static void bound_terminating(struct relay *relay, int64_t now, struct requester
     {
         if (requester->terminating_count <= most)
             return;
-        if (mitigation->state == MITIGATION_TERMINATING && !mitigation->replaced_by)
+        if (mitigation->state == MITIGATION_TERMINATING)
             mitigation_end(relay, now, mitigation, WIRE_STATUS_TERMINATED, now + RELAY_LINGER_MS);
     }
 }
@@ -240,9 +222,6 @@ static void create(struct relay *relay, int64_t now, const struct relay_put *put
     return;
 
 undo:
-    for (struct mitigation *old = requester->ordered; old; old = old->next)
-        if (old->replaced_by == mitigation)
-            old->replaced_by = NULL;
     mitigation_remove(relay, now, mitigation);
     requester = NULL;
 out_of_memory:
@@ -257,9 +236,10 @@ static bool resume(struct relay *relay, int64_t now, const struct relay_put *put
     if (mitigation->state != MITIGATION_TERMINATING || put->scope->trigger != mitigation->trigger ||
         !scope_equal(&put->scope->target, &mitigation->scope->target))
         return false;
-    mitigation->terminating_ms = doubled(relay, mitigation);
+    mitigation->terminating_ms = doubled(relay, mitigation->terminating_ms);
     mitigation->state_until_ms = RELAY_FOREVER;
     mitigation->attack_status = put->scope->attack_status;
+    mitigation->hop_limit = put->hop_limit ? put->hop_limit : relay->policy->hop_limit;
     set_lifetime(mitigation, granted(put), now);
     mitigation_set_state(mitigation, MITIGATION_LIVE);
     if (!mitigation->trigger)
@@ -287,7 +267,7 @@ void relay_put(struct relay *relay, int64_t now, const struct relay_put *put)
         refresh(relay, now, put, mitigation);
     } else if (!mitigation || !resume(relay, now, put, mitigation)) {
         if (mitigation && mitigation->state == MITIGATION_TERMINATING)
-            terminating_ms = doubled(relay, mitigation);
+            terminating_ms = doubled(relay, mitigation->terminating_ms);
         if (mitigation)
             mitigation_remove(relay, now, mitigation);
         create(relay, now, put, terminating_ms);

@@ -31,7 +31,7 @@ static int name_cuid(struct relay *relay, struct upstream_cuid_state *cuid)
                      from->cdid[0] ? from->cdid : from->identity_hash);
         return 0;
     }
-    snprintf(key, sizeof(key), "mid/%s/%s", target->name, cuid->public.owner ? cuid->requester->key : "");
+    snprintf(key, sizeof(key), "mid/%.120s/%s", target->name, cuid->public.owner ? cuid->requester->key : "");
     cuid->counter = counter_get(relay, key);
     if (!cuid->counter || relay->effects->make_cuid(relay->arg, cuid->public.target, cuid->public.owner,
                                                     cuid->counter->attempt, made) != 0)
@@ -124,6 +124,21 @@ void install_attach(struct relay *relay, struct install *install, struct mitigat
     if (install->trigger) {
         install->cuid->active_count++;
         relay->target_active[install->cuid->public.target]++;
+    }
+}
+
+void install_block(struct install *install)
+{
+    struct install *other;
+
+    if (install->cuid->job)
+        return;
+    DL_FOREACH2(install->cuid->installs, other, cuid_next)
+    {
+        if (other != install && other->mid == install->mid && other->state == INSTALL_WITHDRAW && !other->blocks) {
+            install->blocked_by = other;
+            other->blocks = install;
+        }
     }
 }
 

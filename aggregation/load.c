@@ -105,7 +105,7 @@ static int load_mitigation(struct relay *relay, struct reader *reader)
 
     loaded.state = (enum mitigation_state)take_int(reader, MITIGATION_LIVE, MITIGATION_ENDED);
     loaded.status = (enum wire_status)take_int(reader, WIRE_STATUS_IN_PROGRESS, WIRE_STATUS_SIGNAL_LOSS);
-    flags = take_int(reader, 0, 7);
+    flags = take_int(reader, 0, 15);
     loaded.lifetime = take_int(reader, -1, UINT32_MAX);
     loaded.expires_ms = take_moment(reader);
     loaded.start_s = take_int(reader, 0, INT64_MAX);
@@ -124,6 +124,7 @@ static int load_mitigation(struct relay *relay, struct reader *reader)
         return -1;
     mitigation->trigger = flags & 1;
     mitigation->activated = (flags & 4) != 0;
+    mitigation->overrides = (flags & 8) != 0;
     mitigation->status = loaded.status;
     mitigation->lifetime = loaded.lifetime;
     mitigation->expires_ms = loaded.expires_ms;
@@ -200,6 +201,7 @@ static int load_install(struct relay *relay, struct reader *reader)
     if (member && loaded.state != INSTALL_WITHDRAW) {
         install->scope = scope_ref(member->scope);
         install_attach(relay, install, member);
+        install_block(install); /* the ids say which of two with the same mid came first */
     }
     return 0;
 }
@@ -261,26 +263,16 @@ int relay_load(struct relay *relay, int table, const char *key, size_t key_lengt
     return status;
 }
 
-static int lower_hit(void *arg, void *owner)
+/* It was not accepted yet: what it overrides stays until it is. */
+static void wait_on(struct relay *relay, int64_t now, struct mitigation *mitigation)
 {
-    struct mitigation **pair = arg;
-    struct mitigation *other = owner;
+    struct install *install;
 
-    if (other->state != MITIGATION_LIVE || other->trigger != pair[0]->trigger || other->mid >= pair[0]->mid)
-        return 0;
-    pair[1] = other;
-    return 1;
-}
-
-/* An overlapped one with a lower mid, whose replacement was accepted just before the end. */
-static void drop_overridden(struct relay *relay, int64_t now, struct mitigation *mitigation)
-{
-    struct mitigation *pair[2] = {mitigation, NULL};
-
-    while (mitigation->state == MITIGATION_LIVE &&
-           overlap_index_query(mitigation->owner->index, &mitigation->scope->target, lower_hit, pair) > 0) {
-        mitigation_remove(relay, now, pair[1]);
-        pair[1] = NULL;
+    mitigation->wait = WAIT_CREATED;
+    mitigation->wait_until_ms = now + relay->policy->response_wait_ms;
+    DL_FOREACH(mitigation->installs, install)
+    {
+        install->awaited = install->state == INSTALL_PUT;
     }
 }
 
@@ -295,14 +287,10 @@ void relay_start(struct relay *relay, int64_t now)
         requester->held++;
         DL_FOREACH_SAFE(requester->ordered, mitigation, after)
         {
+            if (mitigation->overrides && mitigation->state == MITIGATION_LIVE)
+                wait_on(relay, now, mitigation);
             reconcile(relay, now, mitigation, RECONCILE_CHANGE);
             mitigation_schedule(relay, mitigation);
-        }
-        for (mitigation = requester->ordered ? requester->ordered->prev : NULL; mitigation; mitigation = after) {
-            after = mitigation == requester->ordered ? NULL : mitigation->prev;
-            drop_overridden(relay, now, mitigation);
-            if (after && after->gone.queued) /* it was the one overridden: begin again from the end */
-                after = requester->ordered ? requester->ordered->prev : NULL;
         }
         requester->held--;
     }

@@ -222,6 +222,11 @@ void mitigation_remove(struct relay *relay, int64_t now, struct mitigation *miti
         reconcile(relay, now, mitigation, RECONCILE_CHANGE);
         conflict_clear(relay, now, mitigation);
     }
+    for (size_t i = 0; i < mitigation->exchange_count; i++)
+        answer_text(relay, mitigation->exchanges[i], 503, -1, "mid %u was withdrawn or replaced meanwhile",
+                    mitigation->mid);
+    mitigation->exchange_count = 0;
+    mitigation->wait = WAIT_NONE;
     record_forget_mitigation(relay, mitigation);
     deadline_cancel(relay->timers, &mitigation->timer.deadline);
     /* From here on its mid is free again, although observers still hear of it once. */

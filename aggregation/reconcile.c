@@ -22,22 +22,6 @@ static uint32_t next_mid(struct relay *relay, struct upstream_cuid_state *cuid, 
     return (uint32_t)counter_take(relay, cuid->counter, MIDS_A_BLOCK);
 }
 
-/* The same mid under the same cuid is being withdrawn: the new one must not overtake that. */
-static void block(struct install *install)
-{
-    struct install *other;
-
-    if (install->cuid->job)
-        return;
-    DL_FOREACH2(install->cuid->installs, other, cuid_next)
-    {
-        if (other != install && other->mid == install->mid && other->state == INSTALL_WITHDRAW && !other->blocks) {
-            install->blocked_by = other;
-            other->blocks = install;
-        }
-    }
-}
-
 static int create(struct relay *relay, struct mitigation *mitigation, size_t target, const struct plan_entry *want)
 {
     struct upstream_cuid_state *cuid = upstream_cuid_get(relay, target, mitigation->owner);
@@ -58,7 +42,7 @@ static int create(struct relay *relay, struct mitigation *mitigation, size_t tar
     install->state = cuid->job ? INSTALL_LIVE : INSTALL_PUT;
     install->awaited = !cuid->job && mitigation->wait != WAIT_NONE;
     install_attach(relay, install, mitigation);
-    block(install);
+    install_block(install);
     record_install(relay, install);
     install_send(relay, install);
     return 0;

@@ -16,7 +16,8 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#define RELAY_KEY_MAX (2 * RELAY_CUID_MAX + 160)
+#define REQUESTER_KEY_MAX (2 * RELAY_CUID_MAX + 4)
+#define RELAY_KEY_MAX (REQUESTER_KEY_MAX + 160)
 #define RELAY_SEPARATOR '\x1f' /* cannot be part of a cuid: southbound takes printable ones only */
 #define RELAY_TIMERS_A_TICK 64
 #define RELAY_EXCHANGES 4    /* repeats of one put that are answered together */
@@ -69,7 +70,7 @@ struct counter {
 
 struct requester_state {
     struct requester public;        /* first */
-    char key[RELAY_KEY_MAX];        /* cdid, separator, cuid */
+    char key[REQUESTER_KEY_MAX];        /* cdid, separator, cuid */
     struct mitigation *mitigations; /* by mid */
     struct mitigation *ordered;     /* the same, ascending mid */
     struct overlap_index *index;    /* live and terminating ones */
@@ -94,6 +95,7 @@ struct mitigation {
     struct scope *scope;
     bool trigger;   /* as asked for */
     bool active;    /* mitigation is, or should be, under way */
+    bool overrides; /* others of its requester, once it is accepted; durable until then */
     bool activated; /* preconfigured, and made immediate by us after signal loss */
     enum mitigation_state state;
     enum wire_status status; /* as shown */
@@ -108,8 +110,6 @@ struct mitigation {
     int64_t state_until_ms;      /* end of TERMINATING or ENDED, or the next repeat */
     struct relay_counters counters;
     struct wire_conflict *conflict; /* one block */
-    struct mitigation *replaced_by; /* an overlapping one with a higher mid that waits for its verdict */
-    size_t replaces;                /* how many point here */
     enum mitigation_wait wait;
     bool efficacy; /* the refresh that waits is an efficacy update */
     int64_t wait_until_ms;
@@ -224,7 +224,7 @@ void answer_free(struct answer *answer);
 struct wire_conflict *conflict_copy(const struct wire_conflict *conflict); /* one block; NULL on OOM */
 
 /* requester.c */
-void requester_key(char key[RELAY_KEY_MAX], const char *cdid, const char *cuid);
+void requester_key(char key[REQUESTER_KEY_MAX], const char *cdid, const char *cuid);
 struct requester_state *requester_get(struct relay *relay, const struct relay_requester *requester); /* or make */
 struct requester_state *requester_look(const struct relay *relay, const char *cdid, const char *cuid);
 void requester_release(struct relay *relay, struct requester_state *requester); /* frees an empty one */
@@ -267,6 +267,10 @@ void conflict_describe(const struct mitigation *mine, const struct mitigation *o
 void conflict_mark(struct relay *relay, int64_t now, struct mitigation *mitigation);
 void conflict_clear(struct relay *relay, int64_t now, struct mitigation *ended);
 
+/* Removes the requester's own that an accepted one overrides: same trigger type, lower mid; and what of
+ * its own terminates there. */
+void conflict_override(struct relay *relay, int64_t now, struct mitigation *mitigation);
+
 /* plan.c: what should be installed at a target for a mitigation. Replaced by bundles. */
 struct plan_entry {
     struct scope *scope; /* borrowed; NULL: nothing */
@@ -291,6 +295,8 @@ void install_withdraw(struct relay *relay, struct install *install);
 void install_remove(struct relay *relay, struct install *install);
 void install_schedule(struct relay *relay, struct install *install);
 void install_attach(struct relay *relay, struct install *install, struct mitigation *mitigation);
+/* The same mid under the same cuid is being withdrawn: the new one must not overtake that. */
+void install_block(struct install *install);
 struct install *install_at(const struct mitigation *mitigation, size_t target);
 const struct relay_target *install_target(const struct relay *relay, const struct install *install);
 struct upstream_cuid_state *upstream_cuid_get(struct relay *relay, size_t target, struct requester_state *requester);

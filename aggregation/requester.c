@@ -6,9 +6,9 @@
 
 #include "aggregation/relay_state.h"
 
-void requester_key(char key[RELAY_KEY_MAX], const char *cdid, const char *cuid)
+void requester_key(char key[REQUESTER_KEY_MAX], const char *cdid, const char *cuid)
 {
-    snprintf(key, RELAY_KEY_MAX, "%s%c%s", cdid, RELAY_SEPARATOR, cuid);
+    snprintf(key, REQUESTER_KEY_MAX, "%s%c%s", cdid, RELAY_SEPARATOR, cuid);
 }
 
 /* A trusted gateway's cdid names the client's domain whichever gateway it came through. */
@@ -23,7 +23,7 @@ static void identity_of(char identity[160], const struct relay_requester *reques
 struct requester_state *requester_look(const struct relay *relay, const char *cdid, const char *cuid)
 {
     struct requester_state *requester;
-    char key[RELAY_KEY_MAX];
+    char key[REQUESTER_KEY_MAX];
 
     requester_key(key, cdid, cuid);
     HASH_FIND_STR(relay->requesters, key, requester);

@@ -207,17 +207,12 @@ static void take_status(struct relay *relay, int64_t now, struct install *instal
 
 void relay_install_status(struct relay *relay, int64_t now, struct install *install, const struct wire_scope *status)
 {
-    if (install->state == INSTALL_GONE)
+    if (!install_wanted(install))
         return;
-    if (install->state == INSTALL_WITHDRAW) {
-        if (!status)
-            install_remove(relay, install);
-    } else {
-        take_status(relay, now, install, status);
-        install_schedule(relay, install);
-        if (install->member)
-            feedback(relay, now, install->member);
-    }
+    take_status(relay, now, install, status);
+    install_schedule(relay, install);
+    if (install->member)
+        feedback(relay, now, install->member);
     effects_flush(relay);
 }
 
@@ -276,11 +271,10 @@ static void withdraw_unknown(struct relay *relay, struct upstream_cuid_state *cu
 
 static void compare(struct relay *relay, int64_t now, struct install *install, const struct wire_scope *there)
 {
+    /* Not there is no proof that it goes no further: an earlier put may still be on its way. Only the
+     * answer to the delete is. */
     if (install->state == INSTALL_WITHDRAW) {
-        if (there)
-            install_send(relay, install);
-        else
-            install_remove(relay, install);
+        install_send(relay, install);
         return;
     }
     if (install->state != INSTALL_LIVE)

@@ -28,23 +28,17 @@ static void stop_waiting(struct mitigation *mitigation)
 
 static void accept(struct relay *relay, int64_t now, struct mitigation *mitigation)
 {
-    int code = mitigation->wait == WAIT_CREATED ? 201 : 204;
-    struct mitigation *old, *next;
+    bool created = mitigation->wait == WAIT_CREATED;
 
     for (size_t i = 0; i < mitigation->exchange_count; i++)
-        answer_scope(relay, mitigation->exchanges[i], code, mitigation);
+        answer_scope(relay, mitigation->exchanges[i], created ? 201 : 204, mitigation);
     stop_waiting(mitigation);
-    if (mitigation->replaces == 0)
-        return;
     /* Only now do the overlapped ones with lower mids go (section 4.4.1.3): nothing was unprotected. */
-    DL_FOREACH_SAFE(mitigation->owner->ordered, old, next)
-    {
-        if (old->replaced_by == mitigation) {
-            old->replaced_by = NULL;
-            mitigation_remove(relay, now, old);
-        }
+    if (created && mitigation->overrides) {
+        conflict_override(relay, now, mitigation);
+        mitigation->overrides = false;
+        record_mitigation(relay, mitigation);
     }
-    mitigation->replaces = 0;
 }
 
 static void answer_refusal(struct relay *relay, void *exchange, const struct install *install)
@@ -79,7 +73,6 @@ static void answer_refusal(struct relay *relay, void *exchange, const struct ins
 static void refuse(struct relay *relay, int64_t now, struct mitigation *mitigation, const struct install *install)
 {
     enum mitigation_wait wait = mitigation->wait;
-    struct mitigation *old;
 
     for (size_t i = 0; i < mitigation->exchange_count; i++) {
         if (install)
@@ -94,19 +87,23 @@ static void refuse(struct relay *relay, int64_t now, struct mitigation *mitigati
         record_mitigation(relay, mitigation);
         return;
     }
-    DL_FOREACH(mitigation->owner->ordered, old)
-    {
-        if (old->replaced_by == mitigation)
-            old->replaced_by = NULL;
-    }
-    mitigation->replaces = 0;
     mitigation_remove(relay, now, mitigation);
+}
+
+/* A preconfigured request needs nothing of a mitigator until it is activated. */
+static bool stands_by(const struct relay *relay, const struct mitigation *mitigation)
+{
+    bool mitigator = false;
+
+    for (size_t i = 0; i < relay->policy->target_count; i++)
+        mitigator = mitigator || relay->policy->targets[i].kind == RELAY_MITIGATOR;
+    return mitigator && !mitigation->active && !mitigation->installs;
 }
 
 void verdict_check(struct relay *relay, int64_t now, struct mitigation *mitigation, bool overdue)
 {
     const struct install *refused = NULL;
-    bool accepted = false, pending = false;
+    bool accepted = stands_by(relay, mitigation), pending = false;
 
     if (mitigation->wait == WAIT_NONE)
         return;

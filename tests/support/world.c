@@ -1,0 +1,461 @@
+/* world: the outside of a relay, faked. */
+
+#include "tests/support/world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void world_note(struct world *world, const char *format, ...)
+{
+    char line[WORLD_LINE];
+    va_list list;
+
+    if (world->quiet)
+        return;
+    va_start(list, format);
+    vsnprintf(line, sizeof(line), format, list);
+    va_end(list);
+    if (world->journal_count == world->journal_size) {
+        world->journal_size = world->journal_size ? world->journal_size * 2 : 64;
+        world->journal = realloc(world->journal, world->journal_size * sizeof(*world->journal));
+    }
+    world->journal[world->journal_count++] = strdup(line);
+}
+
+char *world_take(struct world *world)
+{
+    char *line;
+
+    if (world->journal_count == 0)
+        return NULL;
+    line = world->journal[0];
+    world->journal_count--;
+    memmove(world->journal, world->journal + 1, world->journal_count * sizeof(*world->journal));
+    return line;
+}
+
+/* ---- Text of what goes out ---- */
+
+static void add(char *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(char *line, const char *format, ...)
+{
+    size_t length = strlen(line);
+    va_list list;
+
+    va_start(list, format);
+    vsnprintf(line + length, WORLD_LINE - length, format, list);
+    va_end(list);
+}
+
+static void add_names(char *line, const char *label, const struct wire_strings *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        add(line, "%s%s", i ? "," : label, names->at[i]);
+}
+
+static void add_target(char *line, const struct wire_target *target)
+{
+    char text[WIRE_PREFIX_TEXT];
+
+    for (size_t i = 0; i < target->prefix_count; i++)
+        add(line, "%s%s", i ? "," : " prefix=", wire_prefix_format(&target->prefixes[i], text));
+    for (size_t i = 0; i < target->port_range_count; i++)
+        add(line, "%s%u-%u", i ? "," : " ports=", target->port_ranges[i].lower, target->port_ranges[i].upper);
+    for (size_t i = 0; i < target->protocol_count; i++)
+        add(line, "%s%u", i ? "," : " protocols=", target->protocols[i]);
+    add_names(line, " fqdn=", &target->fqdns);
+    add_names(line, " uri=", &target->uris);
+}
+
+static void add_conflict(char *line, const struct wire_conflict *conflict)
+{
+    add(line, " conflict=%d/%d", conflict->status, conflict->cause);
+    if (conflict->has_mid)
+        add(line, " conflict-mid=%u", conflict->mid);
+    if (conflict->has_retry_timer)
+        add(line, " retry=%u", conflict->retry_timer);
+    add_target(line, &conflict->target);
+}
+
+static void effect_answer(void *arg, void *exchange, const struct relay_answer *answer)
+{
+    struct world *world = arg;
+    char line[WORLD_LINE] = "";
+
+    if (world->on_answer) {
+        world->on_answer(world, exchange, answer);
+        return;
+    }
+    add(line, "answer %s %d.%02d", (char *)exchange, answer->code / 100, answer->code % 100);
+    if (answer->body && answer->body->scopes[0].has_mid)
+        add(line, " mid=%u lifetime=%lld", answer->body->scopes[0].mid, (long long)answer->body->scopes[0].lifetime);
+    if (answer->body && answer->body->scopes[0].conflict)
+        add_conflict(line, answer->body->scopes[0].conflict);
+    if (answer->diagnostic)
+        add(line, " \"%s\"", answer->diagnostic);
+    world_note(world, "%s", line);
+    free(exchange);
+}
+
+static void effect_ignore(void *arg, void *exchange)
+{
+    struct world *world = arg;
+
+    if (world->on_answer) {
+        world->on_answer(world, exchange, NULL);
+        return;
+    }
+    world_note(world, "ignore %s", (char *)exchange);
+    free(exchange);
+}
+
+static void effect_changed(void *arg, const struct mitigation *mitigation, bool gone)
+{
+    struct world *world = arg;
+    struct wire_scope scope;
+    char line[WORLD_LINE] = "";
+
+    add(line, "%s %s/%u", gone ? "gone" : "notify", mitigation_requester(mitigation)->cuid, mitigation_mid(mitigation));
+    if (!gone) {
+        mitigation_represent(mitigation, world->now, MITIGATION_ALL, &scope);
+        add(line, " status=%d", scope.status);
+        if (scope.has_bytes)
+            add(line, " bytes=%llu", (unsigned long long)scope.bytes_dropped);
+        if (scope.has_pkts)
+            add(line, " pkts=%llu", (unsigned long long)scope.pkts_dropped);
+        if (scope.conflict)
+            add_conflict(line, scope.conflict);
+    }
+    world_note(world, "%s", line);
+}
+
+static void effect_requester_gone(void *arg, struct requester *requester)
+{
+    (void)arg;
+    (void)requester;
+}
+
+static void note_install(struct world *world, const char *what, struct install *install)
+{
+    const struct upstream_cuid *cuid = install_cuid(install);
+    struct install_request request;
+    struct wire_scope scratch;
+    char line[WORLD_LINE] = "";
+
+    relay_install_request(install, world->now, &request, &scratch);
+    add(line, "%s %s", what, world->targets[cuid->target].name);
+    if (cuid->cdid[0])
+        add(line, " cdid=%s", cuid->cdid);
+    if (world->targets[cuid->target].kind == RELAY_UPSTREAM)
+        add(line, " %s/%u", cuid->cuid, request.mid);
+    if (strcmp(what, "withdraw") != 0 && strcmp(what, "stop") != 0) {
+        add_target(line, &request.scope->target);
+        add(line, " lifetime=%lld", (long long)request.scope->lifetime);
+        if (!request.scope->trigger)
+            add(line, " preconfigured");
+        if (request.if_match)
+            add(line, " efficacy=%d", request.scope->attack_status);
+        if (world->targets[cuid->target].kind == RELAY_UPSTREAM)
+            add(line, " hops=%u", request.hop_limit);
+    }
+    world_note(world, "%s", line);
+}
+
+static void effect_install(void *arg, struct install *install)
+{
+    struct world *world = arg;
+
+    note_install(world, "put", install);
+    if (world->on_install)
+        world->on_install(world, install, false);
+}
+
+static void effect_withdraw(void *arg, struct install *install)
+{
+    struct world *world = arg;
+
+    note_install(world, "withdraw", install);
+    if (world->on_install)
+        world->on_install(world, install, true);
+}
+
+static void effect_forget(void *arg, struct install *install)
+{
+    struct world *world = arg;
+
+    if (world->on_forget)
+        world->on_forget(world, install);
+}
+
+static void effect_cuid_gone(void *arg, struct upstream_cuid *cuid)
+{
+    (void)arg;
+    (void)cuid;
+}
+
+static void effect_job_start(void *arg, struct install *install)
+{
+    note_install(arg, "start", install);
+}
+
+static void effect_job_stop(void *arg, struct install *install)
+{
+    note_install(arg, "stop", install);
+}
+
+static int effect_make_cuid(void *arg, size_t target, const struct requester *owner, uint32_t attempt, char cuid[23])
+{
+    (void)arg;
+    (void)target;
+    if (owner)
+        snprintf(cuid, 23, "gw-%.10s-%u", owner->cuid, attempt);
+    else
+        snprintf(cuid, 23, attempt ? "gw-%u" : "gw", attempt);
+    return 0;
+}
+
+static void effect_alert(void *arg, const char *event, const char *text)
+{
+    world_note(arg, "alert %s %s", event, text);
+}
+
+/* ---- The store ---- */
+
+static int change(struct world *world, int table, const char *key, size_t key_length, const uint8_t *value, size_t length)
+{
+    struct world_record *record = calloc(1, sizeof(*record));
+
+    record->table = table;
+    record->key_length = key_length;
+    memcpy(record->key, key, key_length);
+    record->length = length;
+    if (value) {
+        record->value = malloc(length ? length : 1);
+        memcpy(record->value, value, length);
+    }
+    if (world->last)
+        world->last->next = record;
+    else
+        world->first = record;
+    world->last = record;
+    return 0;
+}
+
+static int effect_store_put(void *arg, int table, const char *key, size_t key_length, const uint8_t *value,
+                            size_t length)
+{
+    return change(arg, table, key, key_length, value, length);
+}
+
+static int effect_store_delete(void *arg, int table, const char *key, size_t key_length)
+{
+    return change(arg, table, key, key_length, NULL, 0);
+}
+
+static uint64_t effect_store_submit(void *arg)
+{
+    struct world *world = arg;
+
+    world->sequence++;
+    for (struct world_record *record = world->first; record; record = record->next)
+        if (record->sequence == 0)
+            record->sequence = world->sequence;
+    if (!world->hold)
+        world->committed = world->sequence;
+    return world->sequence;
+}
+
+static const struct relay_effects effects = {
+    .answer = effect_answer,
+    .ignore = effect_ignore,
+    .changed = effect_changed,
+    .requester_gone = effect_requester_gone,
+    .install = effect_install,
+    .withdraw = effect_withdraw,
+    .forget = effect_forget,
+    .upstream_cuid_gone = effect_cuid_gone,
+    .job_start = effect_job_start,
+    .job_stop = effect_job_stop,
+    .make_cuid = effect_make_cuid,
+    .store_put = effect_store_put,
+    .store_delete = effect_store_delete,
+    .store_submit = effect_store_submit,
+    .alert = effect_alert,
+};
+
+/* Commits happen between events, as the real store's do. */
+static void settle(struct world *world)
+{
+    uint64_t before;
+
+    do {
+        before = world->committed;
+        relay_committed(world->relay, world->now, world->committed);
+    } while (world->committed != before);
+}
+
+void world_commit(struct world *world)
+{
+    world->committed = world->sequence;
+    settle(world);
+}
+
+static bool same(const struct world_record *a, const struct world_record *b)
+{
+    return a->table == b->table && a->key_length == b->key_length && memcmp(a->key, b->key, a->key_length) == 0;
+}
+
+/* Keeps the last committed change of each key, and none that deletes. */
+static void compact(struct world *world)
+{
+    struct world_record *kept = NULL, *record = world->first;
+
+    while (record) {
+        struct world_record *next = record->next, **place = &kept;
+
+        while (*place && !same(*place, record))
+            place = &(*place)->next;
+        if (record->sequence == 0 || record->sequence > world->committed) {
+            free(record->value);
+            free(record);
+        } else {
+            if (*place) {
+                struct world_record *old = *place;
+
+                *place = old->next;
+                free(old->value);
+                free(old);
+            }
+            for (place = &kept; *place; place = &(*place)->next)
+                ;
+            record->next = NULL;
+            if (record->value) {
+                *place = record;
+            } else {
+                free(record);
+            }
+        }
+        record = next;
+    }
+    world->first = kept;
+    for (world->last = kept; world->last && world->last->next; world->last = world->last->next)
+        ;
+}
+
+void world_start(struct world *world)
+{
+    static const int tables[] = {5, 2, 3, 4};
+    struct world_record *loaded;
+    char error[256];
+
+    compact(world);
+    world->relay = relay_new(&world->policy, &effects, world);
+    relay_committed(world->relay, world->now, world->committed);
+    loaded = world->first;
+    for (size_t i = 0; i < 4; i++) {
+        for (struct world_record *record = loaded; record; record = record->next)
+            if (record->table == tables[i] && record->sequence && record->value &&
+                relay_load(world->relay, record->table, record->key, record->key_length, record->value, record->length,
+                           error, sizeof(error)) != 0)
+                world_note(world, "load-failed %s", error);
+    }
+    relay_start(world->relay, world->now);
+    settle(world);
+}
+
+void world_crash(struct world *world)
+{
+    bool quiet = world->quiet;
+
+    world->quiet = true;
+    relay_free(world->relay);
+    world->quiet = quiet;
+    world_start(world);
+}
+
+void world_advance(struct world *world, int64_t to)
+{
+    int64_t next;
+
+    settle(world);
+    while ((next = relay_next(world->relay)) <= to) {
+        if (next > world->now)
+            world->now = next;
+        relay_tick(world->relay, world->now);
+        settle(world);
+    }
+    if (to > world->now)
+        world->now = to;
+}
+
+void world_init(struct world *world)
+{
+    memset(world, 0, sizeof(*world));
+    world->now = 1000000000000;
+    world->policy = (struct relay_policy){.name = "gw.test",
+                                          .targets = world->targets,
+                                          .response_wait_ms = 1000,
+                                          .terminating_initial_ms = 120000,
+                                          .terminating_max_ms = 300000,
+                                          .mitigations_max = 100000,
+                                          .hop_limit = 16};
+}
+
+void world_free(struct world *world)
+{
+    world->quiet = true;
+    relay_free(world->relay);
+    while (world->first) {
+        struct world_record *next = world->first->next;
+
+        free(world->first->value);
+        free(world->first);
+        world->first = next;
+    }
+    for (size_t i = 0; i < world->journal_count; i++)
+        free(world->journal[i]);
+    free(world->journal);
+}
+
+bool world_find_target(const struct world *world, const char *name, size_t *target)
+{
+    for (*target = 0; *target < world->policy.target_count; (*target)++)
+        if (strcmp(world->targets[*target].name, name) == 0)
+            return true;
+    return false;
+}
+
+struct search {
+    const char *cuid;
+    uint32_t mid;
+    struct install *found;
+};
+
+static int match_install(void *arg, struct install *install)
+{
+    struct search *search = arg;
+
+    if (install_mid(install) == search->mid && (!search->found || install_wanted(search->found)))
+        search->found = install; /* one that is being withdrawn is answered before the next of its mid */
+    return 0;
+}
+
+static int match_cuid(void *arg, struct upstream_cuid *cuid)
+{
+    struct search *search = arg;
+
+    if (search->cuid && strcmp(search->cuid, cuid->cuid) != 0)
+        return 0;
+    return upstream_cuid_install_each(cuid, match_install, search);
+}
+
+struct install *world_install(struct world *world, size_t target, const char *cuid, uint32_t mid)
+{
+    struct search search = {.cuid = cuid, .mid = mid};
+
+    relay_upstream_cuid_each(world->relay, target, NULL, match_cuid, &search);
+    return search.found;
+}
