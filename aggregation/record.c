@@ -135,7 +135,8 @@ int record_mitigation(struct relay *relay, const struct mitigation *mitigation)
     put_int(&writer, mitigation->mid);
     put_int(&writer, mitigation->state);
     put_int(&writer, mitigation->status);
-    put_int(&writer, mitigation->trigger | mitigation->active << 1 | mitigation->activated << 2 | mitigation->overrides << 3);
+    put_int(&writer,
+            mitigation->trigger | mitigation->active << 1 | mitigation->activated << 2 | mitigation->overrides << 3);
     put_int(&writer, mitigation->lifetime);
     put_int(&writer, moment(mitigation->expires_ms));
     put_int(&writer, mitigation->start_s);

@@ -70,7 +70,7 @@ struct counter {
 
 struct requester_state {
     struct requester public;        /* first */
-    char key[REQUESTER_KEY_MAX];        /* cdid, separator, cuid */
+    char key[REQUESTER_KEY_MAX];    /* cdid, separator, cuid */
     struct mitigation *mitigations; /* by mid */
     struct mitigation *ordered;     /* the same, ascending mid */
     struct overlap_index *index;    /* live and terminating ones */

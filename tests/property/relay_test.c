@@ -29,8 +29,8 @@ enum told { TOLD_NOTHING, TOLD_ACCEPTED, TOLD_GONE };
 
 struct asked {
     enum told told;
-    bool pending; /* a put or delete of it was not answered (yet): anything may be so */
-    unsigned doubts; /* puts not answered (yet) that override it when they were taken */
+    unsigned pending; /* puts and deletes of it that were not answered (yet): anything may be so */
+    unsigned doubts;  /* puts not answered (yet) that override it when they were taken */
     struct wire_prefix prefix;
     bool trigger;
 };
@@ -166,7 +166,7 @@ static void on_answer(struct world *world, void *arg, const struct relay_answer 
     struct asked *asked = &history->asked[exchange->client][exchange->mid];
 
     if (answer) {
-        asked->pending = false;
+        asked->pending--;
         if (exchange->deletes || answer->code / 100 != 2)
             asked->told = exchange->deletes || asked->told != TOLD_ACCEPTED ? TOLD_GONE : asked->told;
         else
@@ -195,7 +195,7 @@ static struct exchange *exchange_new(struct history *history, unsigned client, u
     struct exchange *exchange = calloc(1, sizeof(*exchange));
 
     *exchange = (struct exchange){client, mid, deletes};
-    history->asked[client][mid].pending = true;
+    history->asked[client][mid].pending++;
     return exchange;
 }
 
@@ -257,8 +257,7 @@ static void withdraw(struct history *history)
         return;
     mid = roll(history, history->next_mid[client]);
     requester = requester_of(client, name);
-    relay_delete(history->world.relay, history->world.now, &requester, mid,
-                 exchange_new(history, client, mid, true));
+    relay_delete(history->world.relay, history->world.now, &requester, mid, exchange_new(history, client, mid, true));
 }
 
 /* ---- One history ---- */

@@ -224,7 +224,8 @@ static void effect_alert(void *arg, const char *event, const char *text)
 
 /* ---- The store ---- */
 
-static int change(struct world *world, int table, const char *key, size_t key_length, const uint8_t *value, size_t length)
+static int change(struct world *world, int table, const char *key, size_t key_length, const uint8_t *value,
+                  size_t length)
 {
     struct world_record *record = calloc(1, sizeof(*record));
 

@@ -28,7 +28,7 @@ struct world {
     struct relay_target targets[WORLD_TARGETS];
     struct relay *relay;
     int64_t now;
-    bool hold; /* commits wait for world_commit */
+    bool hold;                         /* commits wait for world_commit */
     struct world_record *first, *last; /* every change, in order */
     uint64_t sequence, committed;
     char **journal; /* lines of effects, oldest first */

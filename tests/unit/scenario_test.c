@@ -199,10 +199,10 @@ static void do_answer(struct script *script, char **words)
     struct install *install = read_install(script, words[1]);
     struct scope_words scope;
     struct wire_message body = {.type = WIRE_MITIGATION, .scopes = &scope.scope, .scope_count = 1};
-    struct relay_upstream_answer answer = {
-        .code = (int)strtol(words[2], NULL, 10) * 100 + (int)strtol(words[2] + 2, NULL, 10),
-        .max_age = number_of(words, "max-age", -1),
-        .diagnostic = value_of(words, "text")};
+    struct relay_upstream_answer answer = {.code = (int)strtol(words[2], NULL, 10) * 100 +
+                                                   (int)strtol(words[2] + 2, NULL, 10),
+                                           .max_age = number_of(words, "max-age", -1),
+                                           .diagnostic = value_of(words, "text")};
 
     read_scope(words, &scope);
     if (scope.scope.has_lifetime || scope.scope.conflict)
