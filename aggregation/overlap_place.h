@@ -23,7 +23,7 @@ struct overlap_place {
     uint64_t turn; /* the query that reported it last */
 };
 
-/* A query under way. visit is called for every attachment found, non-zero ends the query. */
+/* A query under way: attachment is called for every one found; non-zero ends the query. */
 struct overlap_visit {
     uint64_t turn;
     int (*attachment)(struct overlap_visit *visit, struct attachment *attachment);
@@ -32,5 +32,5 @@ struct overlap_visit {
 void overlap_attach(struct overlap_place *place, struct attachment *attachment, struct overlap_entry *entry);
 void overlap_detach(struct attachment *attachment);
 
-/* Every attachment of place, unless this query has been there. What visit returned when not 0. */
+/* Every attachment of place, unless this query has been there. What the call returned when not 0. */
 int overlap_visit_place(struct overlap_place *place, struct overlap_visit *visit);
