@@ -61,15 +61,15 @@ struct dots_credentials {
 struct dots_endpoint_settings {
     const struct dots_handlers *handlers;
     void *arg;
-    const char *name;      /* identifier in 5.08 payloads (RFC 8768 section 4) */
+    const char *name; /* identifier in 5.08 payloads (RFC 8768 section 4) */
     struct dots_credentials credentials;
     /* Server side: key for a PSK identity, NULL when unknown; borrowed until the next call. */
     const uint8_t *(*psk_lookup)(void *arg, const char *identity, size_t length, size_t *key_length);
-    size_t body_max;       /* larger request bodies: 4.13 */
-    unsigned sessions_max; /* hard bound of server sessions; 0: 1000000 */
-    unsigned handshakes_max;          /* under way at once; 0: 1000 */
-    unsigned handshakes_per_source;   /* per second and address (/64 for IPv6); 0: unbounded */
-    bool client_only;      /* no server credentials are set up */
+    size_t body_max;                /* larger request bodies: 4.13 */
+    unsigned sessions_max;          /* hard bound of server sessions; 0: 1000000 */
+    unsigned handshakes_max;        /* under way at once; 0: 1000 */
+    unsigned handshakes_per_source; /* per second and address (/64 for IPv6); 0: unbounded */
+    bool client_only;               /* no server credentials are set up */
 };
 
 /* Returns NULL with a sentence in error (file, what is wrong with it). Blocks on files. */
@@ -94,7 +94,7 @@ struct dots_connect {
     const struct sockaddr *address; /* with port */
     socklen_t address_length;
     enum dots_transport transport;
-    const char *server_name; /* SNI and DNS-ID (RFC 6125); required with certificates */
+    const char *server_name;            /* SNI and DNS-ID (RFC 6125); required with certificates */
     struct dots_resumption *resumption; /* used and refreshed; NULL: none; outlives the session */
     void *user;
 };
@@ -114,12 +114,12 @@ void *dots_session_user(const struct dots_session *session);
 
 struct dots_identity {
     bool psk;
-    const char *psk_identity;  /* NULL with a certificate */
-    uint8_t spki_sha256[32];   /* certificate only */
-    const char *const *sans;   /* DNS, IP and URI names as text */
+    const char *psk_identity; /* NULL with a certificate */
+    uint8_t spki_sha256[32];  /* certificate only */
+    const char *const *sans;  /* DNS, IP and URI names as text */
     size_t san_count;
-    char hash[23];             /* RFC 9132 section 4.4.1.1: first 16 bytes of SHA-256 of SPKI or PSK
-                                  identity, base64url: the cuid a client derives, and the cdid */
+    char hash[23]; /* RFC 9132 section 4.4.1.1: first 16 bytes of SHA-256 of SPKI or PSK
+                      identity, base64url: the cuid a client derives, and the cdid */
     bool resumed;
 };
 /* What the peer proved; valid as long as the session. NULL before it is up. */

@@ -154,7 +154,7 @@ unsigned psk_for_server(SSL *ssl, const char *hint, char *identity, unsigned ide
 struct ticket_keys *tickets_new(uint64_t now);
 void tickets_free(struct ticket_keys *keys);
 int tickets_install(SSL_CTX *context);
-SSL_SESSION *resumption_session(struct dots_resumption *resumption, bool tcp);
+void resumption_use(struct dots_resumption *resumption, bool tcp, SSL *ssl);
 int resumption_keep(SSL *ssl, SSL_SESSION *session);
 struct dots_identity *identity_new(SSL *ssl, const struct handshake *handshake);
 void identity_free(struct dots_identity *identity);

@@ -21,13 +21,19 @@ void dots_resumption_free(struct dots_resumption *resumption)
     free(resumption);
 }
 
-SSL_SESSION *resumption_session(struct dots_resumption *resumption, bool tcp)
+/* Copies go in and out: OpenSSL marks a session whose connection ends without close_notify as not resumable, and
+ * that is just when it is needed. */
+void resumption_use(struct dots_resumption *resumption, bool tcp, SSL *ssl)
 {
-    return resumption != NULL ? resumption->kept[tcp] : NULL;
+    SSL_SESSION *earlier =
+        resumption != NULL && resumption->kept[tcp] != NULL ? SSL_SESSION_dup(resumption->kept[tcp]) : NULL;
+    if (earlier != NULL)
+        SSL_set_session(ssl, earlier);
+    SSL_SESSION_free(earlier);
 }
 
-/* SSL_CTX_sess_set_new_cb: takes the session when it returns 1. With TLS 1.3 tickets come after the
- * handshake, one by one; the last is kept. */
+/* SSL_CTX_sess_set_new_cb; 0: the session is not taken. With TLS 1.3 tickets come after the handshake, one by
+ * one; the last is kept. */
 int resumption_keep(SSL *ssl, SSL_SESSION *session)
 {
     const struct handshake *handshake = handshake_of(ssl);
@@ -35,7 +41,10 @@ int resumption_keep(SSL *ssl, SSL_SESSION *session)
         handshake->session->resumption == NULL || !SSL_SESSION_is_resumable(session))
         return 0;
     SSL_SESSION **kept = &handshake->session->resumption->kept[handshake->session->tcp];
+    SSL_SESSION *copy = SSL_SESSION_dup(session);
+    if (copy == NULL)
+        return 0;
     SSL_SESSION_free(*kept);
-    *kept = session;
-    return 1;
+    *kept = copy;
+    return 0;
 }

@@ -136,7 +136,9 @@ static SSL_TICKET_RETURN on_decrypted(SSL *ssl, SSL_SESSION *session, const unsi
         return SSL_TICKET_RETURN_IGNORE_RENEW;
     if (handshake == NULL || !still_valid(handshake, session))
         return SSL_TICKET_RETURN_IGNORE_RENEW;
-    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+    /* RFC 8446 appendix C.4: a ticket of TLS 1.3 is for one use, so there is always a next one. */
+    bool last = status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) == TLS1_3_VERSION;
+    return last ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
 }
 
 int tickets_install(SSL_CTX *context)

@@ -137,7 +137,7 @@ static void set_protocol(SSL_CTX *context, bool tcp)
     SSL_CTX_clear_options(context,
                           SSL_OP_NO_TICKET | SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT | SSL_VERIFY_CLIENT_ONCE, NULL);
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context),
                                 X509_V_FLAG_PARTIAL_CHAIN); /* any anchor, not only roots */
@@ -229,9 +229,7 @@ void tls_client(SSL *ssl, struct dots_session *session)
     /* OpenSSL makes the session of an external PSK without a context, and compares. */
     if (SSL_set_session_id_context(ssl, (const unsigned char *)"", 0) != 1)
         ready = false;
-    SSL_SESSION *earlier = resumption_session(session->resumption, session->tcp);
-    if (earlier != NULL)
-        SSL_set_session(ssl, earlier);
+    resumption_use(session->resumption, session->tcp, ssl);
     if (!ready) {
         SSL_set_min_proto_version(ssl, session->tcp ? TLS1_3_VERSION : DTLS1_2_VERSION);
         SSL_set_max_proto_version(ssl, session->tcp ? TLS1_2_VERSION : DTLS1_VERSION);

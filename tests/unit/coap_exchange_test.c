@@ -192,8 +192,6 @@ static void test_rfc9132_4_7_server_asks_over_tls(void **state)
     run_until(north_asked);
 }
 
-#define with_pair(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
