@@ -16,11 +16,11 @@
 
 /* Append only: the numbers are on disk. */
 enum store_table {
-    STORE_META = 1,       /* "schema", secrets */
-    STORE_BINDING = 2,    /* cuid -> the identity that owns it */
-    STORE_MITIGATION = 3, /* downstream requests */
-    STORE_INSTALL = 4,    /* upstream requests */
-    STORE_COUNTER = 5,    /* last mid and sid used upstream */
+    STORE_META = 1,           /* "schema", secrets */
+    STORE_BINDING = 2,        /* cuid -> the identity that owns it */
+    STORE_MITIGATION = 3,     /* downstream requests */
+    STORE_INSTALL = 4,        /* upstream requests */
+    STORE_COUNTER = 5,        /* last mid and sid used upstream */
     STORE_SESSION_CONFIG = 6, /* configuration a client negotiated with us */
     STORE_ALIAS = 7,
     STORE_ACL = 8,
@@ -51,8 +51,8 @@ int store_load(struct store *store, enum store_table table,
 /* Add a change to the open batch; key and value are copied (NULL is fine where the length is 0). The
  * last change to a key wins. 0, or -ENOMEM / -E2BIG (key or value above its limit): then the batch is
  * as it was. */
-int store_put(struct store *store, enum store_table table, const char *key, size_t key_length,
-              const uint8_t *value, size_t value_length);
+int store_put(struct store *store, enum store_table table, const char *key, size_t key_length, const uint8_t *value,
+              size_t value_length);
 int store_delete(struct store *store, enum store_table table, const char *key, size_t key_length);
 
 /* Hands the open batch to the writer, whole: after a crash all of it is there or nothing.
@@ -64,7 +64,8 @@ uint64_t store_committed(const struct store *store);
 
 /*
  * A commit that fails (disk full, I/O error) is retried every second, with a log line when this
- * begins and one when it ends; nothing after it is acknowledged until it succeeds. True while that is so: the gateway then answers 5.03.
+ * begins and one when it ends; nothing after it is acknowledged until it succeeds. True while that is so: the gateway
+ * then answers 5.03.
  */
 int store_failing(const struct store *store);
 

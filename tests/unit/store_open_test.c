@@ -199,12 +199,12 @@ static void test_unusable_directories_are_refused(void **state)
     struct fixture *fixture = *state;
     char directory[sizeof fixture->directory], path[128];
     memcpy(directory, fixture->directory, sizeof directory);
+    size_t length = strlen(directory);
 
-    strcat(fixture->directory, "/a/b");
+    memcpy(fixture->directory + length, "/a/b", sizeof "/a/b");
     assert_refused(fixture, "cannot create the state directory", "a/b");
 
-    memcpy(fixture->directory, directory, sizeof directory);
-    strcat(fixture->directory, "/file");
+    memcpy(fixture->directory + length, "/file", sizeof "/file");
     FILE *file = fopen(fixture->directory, "w");
     assert_non_null(file);
     fclose(file);
