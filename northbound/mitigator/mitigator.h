@@ -6,6 +6,11 @@
  * *report* is the status and counters it gives back. The relay starts, updates and stops jobs; it
  * knows no driver. A driver knows no DOTS session and no client. Everything is asynchronous; a
  * program that dies is started again (1 s, doubling to 60 s) and gets all live jobs anew.
+ *
+ * Programs run without arguments in /, in a session of their own, with PATH, LANG, DOTSGW_MITIGATOR
+ * (the name) and no descriptors but 0, 1, 2; what they print on standard error is logged. Changes of
+ * a job that a program could not be told of yet become one, and a job that started and stopped
+ * meanwhile is never mentioned: a program that does not read holds up nobody else.
  */
 #pragma once
 
@@ -29,27 +34,31 @@ struct mitigator;
 struct mitigator_settings {
     const char *name;
     const char *exec; /* program; NULL for notify without one */
-    bool notify;      /* driver notify: run exec once per event with the same JSON on stdin; else one
-                         long-lived program that also writes reports, one JSON object a line */
+    bool notify;      /* driver notify: log each event and run exec once for it, with the same JSON on stdin, at
+                         most 4 at once, in order for a job, 60 s each; else one long-lived program that also
+                         writes reports, one JSON object a line */
 };
 
 /* Never fails for a program that is missing or dies: that is logged and retried (the configuration
- * check has seen that the file exists). NULL: out of memory. Settings are copied. */
-struct mitigator *mitigator_open(uv_loop_t *loop, const struct mitigator_settings *settings,
-                                 mitigator_report_h *report, void *arg);
+ * check has seen that the file exists). NULL: out of memory, or exec is missing where it must not.
+ * Settings are copied. report is called from the loop only, and not after mitigator_close. */
+struct mitigator *mitigator_open(uv_loop_t *loop, const struct mitigator_settings *settings, mitigator_report_h *report,
+                                 void *arg);
 
 /* What a driver is told of a job. Borrowed for the call. */
 struct mitigator_job {
     const char *id;     /* stable over restarts of gateway and program; [A-Za-z0-9._:-]{1,200} */
     const char *client; /* configured name */
     const struct wire_target *target;
-    int64_t lifetime;   /* s, remaining; -1 indefinite */
+    int64_t lifetime;                      /* s, remaining; -1 indefinite */
     enum wire_attack_status attack_status; /* 0: none told */
 };
 
 /* Lines to the program: {"op":"start"|"update"|"stop","id":...,"client":...,"lifetime":...,
- * "scope":{RFC 7951 target clauses},"attack-status":...}. start of a known id is an update. Lines
- * from it: {"id":...,"status":1..8 or its name,"bytes-dropped":"n" or n, ...}. */
+ * "scope":{RFC 7951 target clauses},"attack-status":...}; the lifetime of a stop is 0. start of a
+ * known id is an update, and update of an unknown one a start. Lines from it: {"id":...,"status":1, 2,
+ * 3, 4, 6, 7 or its name,"bytes-dropped":"n" or n, ...}. 0, -ENOMEM, or -EINVAL: the id is malformed,
+ * or mitigator_close was called. */
 int mitigator_start(struct mitigator *mitigator, const struct mitigator_job *job);
 int mitigator_update(struct mitigator *mitigator, const struct mitigator_job *job);
 void mitigator_stop(struct mitigator *mitigator, const char *id);
