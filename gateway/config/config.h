@@ -59,8 +59,8 @@ enum config_identity_kind { CONFIG_IDENTITY_SAN, CONFIG_IDENTITY_SPKI, CONFIG_ID
 
 struct config_client_identity {
     enum config_identity_kind kind;
-    char *name;            /* SAN (DNS or IP or URI text) or PSK identity */
-    uint8_t spki[32];      /* SHA-256 of the DER SubjectPublicKeyInfo; the file gives hex or base64 */
+    char *name;       /* SAN (DNS or IP or URI text) or PSK identity */
+    uint8_t spki[32]; /* SHA-256 of the DER SubjectPublicKeyInfo; the file gives hex or base64 */
     struct config_bytes psk_key;
     int line, column;
 };
@@ -108,7 +108,12 @@ struct config_upstream {
 };
 
 enum config_fan_out { CONFIG_FAN_OUT_ALL, CONFIG_FAN_OUT_BY_PREFIX, CONFIG_FAN_OUT_SERIAL };
-enum config_recursion { CONFIG_RECURSION_NEVER, CONFIG_RECURSION_MANUAL, CONFIG_RECURSION_ON_EXCEEDED, CONFIG_RECURSION_ALWAYS };
+enum config_recursion {
+    CONFIG_RECURSION_NEVER,
+    CONFIG_RECURSION_MANUAL,
+    CONFIG_RECURSION_ON_EXCEEDED,
+    CONFIG_RECURSION_ALWAYS
+};
 enum config_driver { CONFIG_DRIVER_NOTIFY, CONFIG_DRIVER_EXEC };
 /* Requests of different clients that overlap (RFC 9132 section 4.4.1.3), key conflicts:
  * 'reject' refuses the later one with 4.09; 'accept' keeps both and tells both. */
@@ -136,18 +141,18 @@ struct config_session {
 };
 
 struct config_redirect {
-    char *alt_server;             /* NULL: no redirect */
+    char *alt_server; /* NULL: no redirect */
     struct config_strings addresses;
-    uint32_t ttl;                 /* s, Max-Age */
+    uint32_t ttl; /* s, Max-Age */
 };
 
 struct config_server_limits {
-    uint32_t sessions;           /* live downstream sessions; default 100000 */
-    uint32_t handshakes;         /* handshakes under way at once; default 1000 */
+    uint32_t sessions;              /* live downstream sessions; default 100000 */
+    uint32_t handshakes;            /* handshakes under way at once; default 1000 */
     uint32_t handshakes_per_source; /* per second and source address (/64 for IPv6); default 20 */
-    uint32_t mitigations;        /* in all; default 200000 */
-    uint32_t body_size;          /* bytes of a request body; default 8192, at most 65536 */
-    uint32_t requests_per_source; /* per second and source address; default 200 */
+    uint32_t mitigations;           /* in all; default 200000 */
+    uint32_t body_size;             /* bytes of a request body; default 8192, at most 65536 */
+    uint32_t requests_per_source;   /* per second and source address; default 200 */
 };
 
 struct config {
@@ -177,7 +182,7 @@ struct config {
      * same for both); defaults of RFC 9132 section 4.5.2 and appendix C. */
     struct config_session mitigating, idle;
     uint32_t session_config_max_age; /* key session-config.max-age, s; default 86400 */
-    uint32_t status_interval_ms; /* key status-interval: periodic notifications; default 15s, at least 3s */
+    uint32_t status_interval_ms;     /* key status-interval: periodic notifications; default 15s, at least 3s */
     struct {
         uint32_t initial_ms, max_ms; /* key active-but-terminating: { initial, max }; 120s, 300s */
     } terminating;
