@@ -1,0 +1,67 @@
+/* unimplemented: one row for a setting. Whoever implements it removes its row. */
+#include "gateway/config/unimplemented.h"
+
+#include <string.h>
+
+static bool both_sides(const struct config *config)
+{
+    return config->mitigator_count > 0 && config->upstream_count > 0;
+}
+
+#define FAN_OUT "fan-out: by-prefix and serial are not implemented yet; write all"
+#define RECURSION "recursion: manual and on-exceeded are not implemented yet; write always or never"
+
+const struct unimplemented config_unimplemented[] = {
+    {"fan-out", "by-prefix", NULL, FAN_OUT},
+    {"fan-out", "serial", NULL, FAN_OUT},
+    {"recursion", "manual", both_sides, RECURSION},
+    {"recursion", "on-exceeded", both_sides, RECURSION},
+    {"listeners[].channel", "data", NULL,
+     "channel: the data channel is not implemented in this version; remove this listener"},
+    {"nat.mappings", NULL, NULL, "mappings: NAT is not implemented in this version; remove nat"},
+    {"admin.socket", NULL, NULL, "socket: the control socket is not implemented in this version; remove the key"},
+    {"admin.metrics", NULL, NULL, "metrics: not implemented in this version; remove the key"},
+    {"admin.detectors", NULL, NULL, "detectors: not implemented in this version; remove the key"},
+    {0},
+};
+
+/* The first node at a path below at that has the value. */
+static const struct node *written(const struct node *at, const char *path, const char *value)
+{
+    size_t length = strcspn(path, ".[");
+    char name[32];
+
+    if (!at)
+        return NULL;
+    if (strncmp(path, "[]", 2) == 0) {
+        const struct node *found = NULL;
+
+        for (const struct node *child = at->kind == NODE_LIST ? at->first : NULL; child && !found; child = child->next)
+            found = written(child, path + 2, value);
+        return found;
+    }
+    if (*path == '.')
+        return written(at, path + 1, value);
+    if (*path == 0) {
+        bool same =
+            value ? at->kind == NODE_SCALAR && strcmp(at->text, value) == 0 : at->kind != NODE_LIST || at->count > 0;
+
+        return same ? at : NULL;
+    }
+    if (length >= sizeof(name))
+        return NULL;
+    memcpy(name, path, length);
+    name[length] = 0;
+    return written(config_node_find(at, name), path + length, value);
+}
+
+int config_unimplemented_check(struct loader *loader, const struct node *root, const struct config *config)
+{
+    for (const struct unimplemented *row = config_unimplemented; row->path; row++) {
+        const struct node *node = row->when && !row->when(config) ? NULL : written(root, row->path, row->value);
+
+        if (node)
+            return config_fault(loader, node, "%s", row->text);
+    }
+    return 0;
+}
