@@ -6,7 +6,6 @@
 
 #include "gateway/wire/arena.h"
 
-#define BLOCK_MIN 1024u
 #define BLOCK_MAX 65536u
 
 struct block {
@@ -42,8 +41,6 @@ static int add_block(struct wire_arena *arena, size_t size)
     size_t room = arena->room < BLOCK_MAX / 2 ? arena->room * 2 : BLOCK_MAX;
     struct block *block;
 
-    if (room < BLOCK_MIN)
-        room = BLOCK_MIN;
     if (room < size)
         room = size;
     if (room > SIZE_MAX - sizeof(*block))

@@ -304,9 +304,8 @@ static int begin(struct walk *walk, size_t length)
     size_t room = sizeof(struct wire_message) + sizeof(struct wire_scope) + 256 + 4 * (length < 1024 ? length : 1024);
 
     walk->arena = wire_arena_new(room);
-    if (!walk->arena)
-        return wire_out_of_memory(walk->error);
-    walk->message = wire_arena_take(walk->arena, sizeof(*walk->message), alignof(struct wire_message));
+    if (walk->arena)
+        walk->message = wire_arena_take(walk->arena, sizeof(*walk->message), alignof(struct wire_message));
     if (!walk->message) {
         wire_arena_free(walk->arena);
         return wire_out_of_memory(walk->error);

@@ -45,7 +45,7 @@ static int next_member(struct wire_source *source, struct wire_nest *nest, const
     name = json_object_iter_key(nest->iterator);
     *member = wire_row_by_name(name);
     if (!*member)
-        return wire_fail(source->error, name, " is not a known parameter");
+        return wire_fail(source->error, *name ? name : "\"\"", " is not a known parameter");
     json(source)->value = json_object_iter_value(nest->iterator);
     nest->iterator = json_object_iter_next(nest->json, nest->iterator);
     return 1;

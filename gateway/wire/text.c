@@ -165,8 +165,7 @@ char *wire_prefix_format(const struct wire_prefix *prefix, char *buffer)
 {
     size_t length;
 
-    if (!inet_ntop(prefix->family == 4 ? AF_INET : AF_INET6, prefix->addr, buffer, INET6_ADDRSTRLEN))
-        buffer[0] = '\0';
+    inet_ntop(prefix->family == 4 ? AF_INET : AF_INET6, prefix->addr, buffer, INET6_ADDRSTRLEN);
     length = strlen(buffer);
     snprintf(buffer + length, WIRE_PREFIX_TEXT - length, "/%u", prefix->length);
     return buffer;

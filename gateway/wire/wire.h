@@ -16,7 +16,7 @@
 
 /* Bounds checked before memory is taken. A body larger than WIRE_BODY_MAX is refused unread. */
 #define WIRE_BODY_MAX 65536u
-#define WIRE_JSON_MAX 1048576u /* the same message as indented JSON */
+#define WIRE_JSON_MAX 2097152u /* any such message as indented JSON */
 #define WIRE_DEPTH_MAX 8u      /* what table 5 needs; and again within a parameter that is passed over */
 #define WIRE_SCOPES_MAX 4096u  /* entries of 'scope' in a response; a request has exactly one */
 #define WIRE_LIST_MAX 4096u    /* entries of any other list */

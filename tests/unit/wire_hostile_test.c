@@ -91,6 +91,7 @@ static void test_bounds(void **state)
     static uint8_t large[WIRE_BODY_MAX + 1];
     struct wire_message *message;
     struct wire_error error;
+    size_t length;
 
     (void)state;
     /* a text of 2049 octets, whole and in chunks */
@@ -112,6 +113,19 @@ static void test_bounds(void **state)
     append_hex(hex, sizeof(hex), "06", WIRE_LIST_MAX + 1);
     append_hex(hex, sizeof(hex), "ff", 1);
     refuse(WIRE_TO_SERVER, hex, "target-protocol", "more than 4096 entries");
+    /* 4096 scopes in a response, one more */
+    hex[0] = '\0';
+    append_hex(hex, sizeof(hex), "a1 01 a1 02 9f", 1);
+    append_hex(hex, sizeof(hex), "a1 05 07", WIRE_SCOPES_MAX);
+    length = from_hex(hex, large, sizeof(large));
+    large[length++] = 0xff;
+    assert_int_equal(wire_decode_cbor(large, length, WIRE_TO_CLIENT, &message, &error), 0);
+    assert_int_equal(message->scope_count, WIRE_SCOPES_MAX);
+    for (size_t i = 0; i < WIRE_SCOPES_MAX; i++)
+        assert_int_equal(message->scopes[i].mid, 7);
+    wire_free(message);
+    append_hex(hex, sizeof(hex), "a1 05 07 ff", 1);
+    refuse(WIRE_TO_CLIENT, hex, "scope", "more than 4096 entries");
     assert_int_equal(wire_decode_cbor(large, sizeof(large), WIRE_TO_SERVER, &message, &error), -1);
     assert_string_equal(error.text, "body: longer than 65536 octets");
 }

@@ -191,6 +191,7 @@ static void test_refused(void **state)
         {SCOPE("\"alias-name\": [\"a\\u0007\"]"), "alias-name", "control"},
         {SCOPE("\"alias-name\": [\"\xff\"]"), "body", "decode byte"},
         {SCOPE("\"trigger-mitigation\": \"true\""), "trigger-mitigation", "true or false"},
+        {"{\"\": 1}", "\"\"", "not a known parameter"},
         {"{\"mitigation-scope\": {}}", "mitigation-scope", "not a known parameter"},
         {"{\"ietf-dots-signal-channel:mitigation-scope\": {\"scope\": [{\"lifetime\": 1}, {\"lifetime\": 1}]}}",
          "scope", "2 entries"},

@@ -65,19 +65,24 @@ static void test_figure_8_takes_one_allocation(void **state)
     assert_int_equal(decode_failing(bytes, length, false, WIRE_TO_SERVER), 1);
 }
 
-/* Many blocks: each may be the one that fails. */
+/* Many blocks: each may be the one that fails. The length of a first alias moves what begins a block. */
 static void test_long_message_survives_every_failing_allocation(void **state)
 {
     static uint8_t bytes[WIRE_BODY_MAX];
-    size_t length = from_hex("a1 01 a1 02 9f", bytes, sizeof(bytes)), blocks;
 
     (void)state;
-    for (int i = 0; i < 200; i++)
-        length += from_hex("a3 05 01 06 81 6c 3139322e302e322e302f3234 11 a1 15 a1 0d 83 61 61 61 62 61 63",
-                           bytes + length, sizeof(bytes) - length);
-    bytes[length++] = 0xff;
-    blocks = decode_failing(bytes, length, false, WIRE_TO_CLIENT);
-    assert_in_range(blocks, 3, 30);
+    for (uint8_t first = 1; first < 255; first += 6) {
+        size_t length = from_hex("a1 01 a1 02 9f a1 0d 81 78", bytes, sizeof(bytes));
+
+        bytes[length++] = first;
+        memset(bytes + length, 'a', first);
+        length += first;
+        for (int i = 0; i < 100; i++)
+            length += from_hex("a3 05 01 06 81 6c 3139322e302e322e302f3234 11 a1 15 a1 0d 83 61 61 61 62 61 63",
+                               bytes + length, sizeof(bytes) - length);
+        bytes[length++] = 0xff;
+        assert_in_range(decode_failing(bytes, length, false, WIRE_TO_CLIENT), 3, 30);
+    }
 }
 
 static void test_encode_survives_every_failing_allocation(void **state)

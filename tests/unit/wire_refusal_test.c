@@ -49,6 +49,8 @@ static void test_rfc9132_4_4_1_1_lifetime_is_uint32_or_minus_one(void **state)
 {
     (void)state;
     refuse(WIRE_TO_SERVER, SCOPE("a1 0e 21"), "lifetime", "or -1");
+    refuse(WIRE_TO_SERVER, SCOPE("a1 0e 39 0100"), "lifetime", "or -1");
+    refuse(WIRE_TO_SERVER, SCOPE("a1 0e 3a 00010000"), "lifetime", "or -1");
     refuse(WIRE_TO_SERVER, SCOPE("a1 0e 1b0000000100000000"), "lifetime", "2^32");
     refuse(WIRE_TO_SERVER, SCOPE("a1 0e 3bffffffffffffffff"), "lifetime", "or -1");
     refuse(WIRE_TO_CLIENT, SCOPE("a1 0e 21"), "lifetime", "or -1");
