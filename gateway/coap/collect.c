@@ -43,8 +43,9 @@ static int append(struct collected *collected, const uint8_t *bytes, size_t leng
 /* The entry of `outgoing` may move with the table, but not in memory. */
 static int ask(struct dots_session *session, struct outgoing *outgoing, uint32_t number, uint8_t szx)
 {
-    struct dots_request next = *outgoing->target;
+    struct dots_request next;
     struct dots_token token;
+    target_read(outgoing->target, &next);
     next.block2 = (struct dots_block){.present = true, .number = number, .szx = szx};
     dots_token_new(&token);
     tokens_remove(session, &outgoing->collected->asking);

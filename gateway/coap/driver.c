@@ -8,6 +8,7 @@
  */
 #include "gateway/coap/private.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -20,11 +21,19 @@
 #define TICK 1000 /* ms */
 
 #define LIBCOAP_ERRORS 3 /* levels of syslog(3), which both versions number alike */
+#define LIBCOAP_WARNINGS 4
 #define LIBCOAP_INFO 6
+
+static _Thread_local struct {
+    char *text; /* NULL: nobody asks */
+    size_t size;
+} last_warning;
 
 static void on_log(coap_log_t level, const char *message)
 {
     resets_log(message);
+    if (last_warning.text != NULL && (int)level <= LIBCOAP_WARNINGS)
+        snprintf(last_warning.text, last_warning.size, "%.*s", (int)strcspn(message, "\n"), message);
     if ((int)level > LIBCOAP_INFO || strstr(message, "Resource temporarily unavailable") != NULL ||
         strstr(message, "read failed") != NULL)
         return; /* surplus reads */
@@ -36,6 +45,19 @@ static void set_log_level(void)
 {
     int level = log_enabled(LOG_LEVEL_DEBUG) ? LIBCOAP_INFO : LIBCOAP_ERRORS;
     coap_set_log_level((coap_log_t)level);
+}
+
+/* What libcoap warns of until the next call with NULL: it returns no errors, and 4.3.4 leaves no errno. */
+void driver_keep_warning(char *text, size_t size)
+{
+    last_warning.text = text;
+    last_warning.size = size;
+    if (text != NULL) {
+        text[0] = '\0';
+        coap_set_log_level((coap_log_t)LIBCOAP_WARNINGS);
+    } else {
+        set_log_level();
+    }
 }
 
 static bool listener_ready(const struct dots_endpoint *endpoint, const struct epoll_event *events, size_t count)

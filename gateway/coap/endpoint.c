@@ -171,6 +171,8 @@ static void start(struct dots_session *session, const struct dots_connect *conne
     }
     session->coap = coap;
     coap_session_set_app_data(coap, session);
+    if (!session->tcp && coap_session_get_tls(coap, NULL) == NULL) /* 4.3.4 says nothing of it */
+        session_end(session, DOTS_DOWN_HANDSHAKE, "the handshake cannot be started with these credentials");
     driver_refresh(endpoint);
 }
 

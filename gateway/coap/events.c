@@ -48,6 +48,37 @@ static void on_up(coap_session_t *coap)
     driver_wake(endpoint);
 }
 
+/* An object of ours for a session that has to go, as it can be left only after the turn. */
+static void dismiss(coap_session_t *coap, const char *why)
+{
+    struct dots_session *session = coap_session_get_app_data(coap);
+    if (session == NULL) {
+        session = session_new(endpoint_of(coap), true, is_tcp(coap), &coap_session_get_addr_remote(coap)->addr.sa);
+        if (session == NULL)
+            return;
+        session->coap = coap_session_reference(coap);
+        coap_session_set_app_data(coap, session);
+    }
+    session_end(session, DOTS_DOWN_HANDSHAKE, why);
+}
+
+/* libcoap bounds DTLS handshakes itself, but not what is merely connected over TCP. */
+static void on_accepted(coap_session_t *coap)
+{
+    struct dots_endpoint *endpoint = endpoint_of(coap);
+    if (is_tcp(coap) && endpoint->handshakes > endpoint->handshakes_max)
+        dismiss(coap, "the limit of handshakes under way is reached");
+}
+
+/*
+ * When application data comes right behind the end of the handshake, in one datagram or out of order, libcoap takes
+ * the data and never calls the session established: nothing can be sent on it. The peer does better to come again.
+ */
+void events_missed(coap_session_t *coap)
+{
+    dismiss(coap, "libcoap missed the end of the handshake");
+}
+
 static void on_error(coap_session_t *coap)
 {
     struct dots_session *session = coap_session_get_app_data(coap);
@@ -105,6 +136,9 @@ int events_handle(coap_session_t *coap, coap_event_t event)
         break;
     case COAP_EVENT_SESSION_CONNECTED: /* TLS: the peer's CSM is here, so it has accepted our certificate, too */
         on_up(coap);
+        break;
+    case COAP_EVENT_SERVER_SESSION_NEW:
+        on_accepted(coap);
         break;
     case COAP_EVENT_DTLS_ERROR:
         on_error(coap);

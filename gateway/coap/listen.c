@@ -2,7 +2,6 @@
 #include "gateway/coap/private.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,37 +53,42 @@ static int bound_port(const coap_endpoint_t *listener)
     return port > 0 && port <= UINT16_MAX ? (int)port : -1;
 }
 
-static bool is_ours(int descriptor, int family, int type, uint16_t port)
+static bool same_address(const struct sockaddr_in6 *a, const coap_address_t *b, uint16_t port)
 {
-    struct sockaddr_in6 address;
-    socklen_t length = sizeof address;
+    const struct sockaddr_in *a4 = (const struct sockaddr_in *)(const void *)a;
+    if (a->sin6_family != b->addr.sa.sa_family)
+        return false;
+    if (a->sin6_family == AF_INET)
+        return ntohs(a4->sin_port) == port && a4->sin_addr.s_addr == b->addr.sin.sin_addr.s_addr;
+    return ntohs(a->sin6_port) == port && IN6_ARE_ADDR_EQUAL(&a->sin6_addr, &b->addr.sin6.sin6_addr);
+}
+
+static bool is_listener(int descriptor, const coap_address_t *local, uint16_t port, int type)
+{
+    struct sockaddr_in6 address = {0}, peer;
+    socklen_t length = sizeof address, peer_length = sizeof peer;
     int actual = 0;
     socklen_t size = sizeof actual;
-    if (getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &actual, &size) != 0 || actual != type)
-        return false;
-    if (getsockname(descriptor, (struct sockaddr *)&address, &length) != 0 || address.sin6_family != family)
-        return false;
-    struct sockaddr_in6 peer;
-    socklen_t peer_length = sizeof peer;
-    /* sin_port and sin6_port lie at the same place */
-    return ntohs(address.sin6_port) == port && getpeername(descriptor, (struct sockaddr *)&peer, &peer_length) != 0;
+    return getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &actual, &size) == 0 && actual == type &&
+           getsockname(descriptor, (struct sockaddr *)&address, &length) == 0 && same_address(&address, local, port) &&
+           getpeername(descriptor, (struct sockaddr *)&peer, &peer_length) != 0;
 }
 
 /* libcoap gives no access to its descriptor: it is found by what it is bound to. */
-static int find_descriptor(int family, int type, uint16_t port)
+static int find_descriptor(const coap_address_t *local, uint16_t port, int type)
 {
     struct rlimit limit;
     rlim_t most = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : DESCRIPTORS_SEARCHED;
     for (int descriptor = 0; (rlim_t)descriptor < most && descriptor < DESCRIPTORS_SEARCHED; descriptor++)
-        if (is_ours(descriptor, family, type, port))
+        if (is_listener(descriptor, local, port, type))
             return descriptor;
     return -1;
 }
 
 /* What fails here costs performance, not service. */
-static void tune(int family, uint16_t port, bool tcp)
+static void tune(const coap_address_t *local, uint16_t port, bool tcp)
 {
-    int descriptor = find_descriptor(family, tcp ? SOCK_STREAM : SOCK_DGRAM, port);
+    int descriptor = find_descriptor(local, port, tcp ? SOCK_STREAM : SOCK_DGRAM);
     if (descriptor < 0)
         return;
     if (tcp) {
@@ -113,11 +117,15 @@ int dots_endpoint_listen(struct dots_endpoint *endpoint, const char *address, ui
         snprintf(error, error_size, "%s: more than %d listeners", address, COAP_LISTENERS_MAX);
         return -1;
     }
-    errno = 0;
+    char warning[160];
+    driver_keep_warning(warning, sizeof warning);
     coap_endpoint_t *listener = coap_new_endpoint(endpoint->context, &local, tcp ? COAP_PROTO_TLS : COAP_PROTO_DTLS);
+    driver_keep_warning(NULL, 0);
     if (listener == NULL) {
+        const char *colon = strrchr(warning, ':'); /* "coap_socket_bind_udp: bind: Address already in use" */
         snprintf(error, error_size, "%s port %u/%s: %s", address, port, name,
-                 errno != 0 ? strerror(errno) : "cannot listen without server credentials");
+                 colon != NULL && colon[1] == ' ' ? colon + 2
+                                                  : "cannot listen: no server credentials, or out of file descriptors");
         return -1;
     }
     endpoint->listeners++;
@@ -125,6 +133,6 @@ int dots_endpoint_listen(struct dots_endpoint *endpoint, const char *address, ui
         endpoint->datagram[endpoint->datagram_count++] = listener;
     int bound = bound_port(listener);
     if (bound > 0)
-        tune(local.addr.sa.sa_family, (uint16_t)bound, tcp);
+        tune(&local, (uint16_t)bound, tcp);
     return bound;
 }

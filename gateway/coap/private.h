@@ -112,6 +112,7 @@ struct handshake {
 void endpoint_free(struct dots_endpoint *endpoint);
 
 /* driver.c */
+void driver_keep_warning(char *text, size_t size);
 void driver_watch(struct dots_endpoint *endpoint);
 int driver_open(struct dots_endpoint *endpoint);
 void driver_close(struct dots_endpoint *endpoint);
@@ -129,12 +130,14 @@ void session_adopt(struct dots_session *session, coap_session_t *coap);
 void session_end(struct dots_session *session, enum dots_down reason, const char *why);
 void session_announce(struct dots_session *session);
 void session_settle(struct dots_endpoint *endpoint);
+bool session_heard(struct dots_session *session);
 bool session_alive(const struct dots_session *session); /* up, and nothing known against it */
 void session_copy_peer(struct sockaddr_in6 *to, const struct sockaddr *from);
 
 /* events.c */
 int events_handle(coap_session_t *coap, coap_event_t event);
 void events_nack(coap_session_t *coap, const coap_pdu_t *sent, coap_nack_reason_t reason, coap_mid_t mid);
+void events_missed(coap_session_t *coap);
 void events_ping(coap_session_t *coap, const coap_pdu_t *received, coap_mid_t mid);
 
 /* tls.c, handshake.c, psk.c, tickets.c, resumption.c, identity.c */

@@ -97,11 +97,9 @@ void request_handle(coap_resource_t *resource, coap_session_t *coap, const coap_
 {
     (void)resource, (void)query;
     struct dots_session *session = coap_session_get_app_data(coap);
-    if (session == NULL || !session_alive(session))
-        return;
-    session->heard = uv_now(session->endpoint->loop);
-    session_announce(session);
-    if (!session_alive(session))
+    if (session == NULL || !session->up)
+        events_missed(coap);
+    if (session == NULL || !session_heard(session))
         return;
     dots_session_ref(session);
     struct dots_exchange exchange = {.session = session, .pdu = response};

@@ -27,6 +27,20 @@ int send_pdu(struct dots_session *session, coap_pdu_t *pdu)
     return mid == COAP_INVALID_MID ? -1 : 0;
 }
 
+/* RFC 7252 section 5.10: no Uri-Path or Uri-Query is longer. */
+static bool options_fit(const struct dots_request *request)
+{
+    if (request->path_count > DOTS_PATH_MAX || request->query_count > DOTS_QUERY_MAX)
+        return false;
+    for (size_t i = 0; i < request->path_count; i++)
+        if (request->path[i].length > 255)
+            return false;
+    for (size_t i = 0; i < request->query_count; i++)
+        if (request->query[i].length > 255)
+            return false;
+    return true;
+}
+
 /* Room of the message without its body, as encoded: longer options need at most two bytes more each. */
 static size_t encoded_size(const struct dots_request *request, const struct dots_token *token)
 {
@@ -42,8 +56,7 @@ int dots_send(struct dots_session *session, const struct dots_token *token, cons
 {
     if (!session_alive(session))
         return -1;
-    if (request->path_count > DOTS_PATH_MAX || request->query_count > DOTS_QUERY_MAX ||
-        encoded_size(request, token) > dots_session_message_max(session))
+    if (!options_fit(request) || encoded_size(request, token) > dots_session_message_max(session))
         return -2;
     coap_pdu_t *pdu = send_new_pdu(session, request->confirmable, (uint8_t)request->method, token);
     if (pdu == NULL)
@@ -112,11 +125,7 @@ coap_response_t send_on_response(coap_session_t *coap, const coap_pdu_t *sent, c
 {
     (void)sent, (void)mid;
     struct dots_session *session = coap_session_get_app_data(coap);
-    if (session == NULL || !session_alive(session))
-        return COAP_RESPONSE_OK;
-    session->heard = uv_now(session->endpoint->loop);
-    session_announce(session);
-    if (!session_alive(session))
+    if (session == NULL || !session_heard(session))
         return COAP_RESPONSE_OK;
     struct dots_token token;
     struct dots_response response = {.code = (uint8_t)coap_pdu_get_code(received)};

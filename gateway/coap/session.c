@@ -172,6 +172,17 @@ void session_settle(struct dots_endpoint *endpoint)
     }
 }
 
+/* A message came. It may be the first, in the same turn as the end of the handshake: the user hears of the session
+ * before. False when nobody wants to hear of it. */
+bool session_heard(struct dots_session *session)
+{
+    if (!session_alive(session))
+        return false;
+    session->heard = uv_now(session->endpoint->loop);
+    session_announce(session);
+    return session_alive(session);
+}
+
 bool session_alive(const struct dots_session *session)
 {
     return session->endpoint != NULL && session->coap != NULL && session->up && !session->ending;

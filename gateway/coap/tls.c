@@ -59,6 +59,7 @@ int tls_create(struct dots_endpoint *endpoint, char *error, size_t error_size)
         snprintf(error, error_size, "OpenSSL is out of memory");
         return -1;
     }
+    coap_startup();
     taken.count = 0;
     taken.watching = true;
     endpoint->context = coap_new_context(NULL);

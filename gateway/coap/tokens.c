@@ -110,39 +110,58 @@ static size_t text_size(const struct dots_option *list, size_t count)
 {
     size_t size = 0;
     for (size_t i = 0; i < count; i++)
-        size += list[i].length;
+        size += 1 + list[i].length;
     return size;
 }
 
-static char *copy_list(struct dots_option *list, size_t count, char *to)
+static uint8_t *write_list(uint8_t *to, const struct dots_option *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
+        *to++ = (uint8_t)list[i].length;
         if (list[i].length > 0)
             memcpy(to, list[i].at, list[i].length);
-        list[i].at = to;
         to += list[i].length;
     }
     return to;
 }
 
-/* A GET for the same: what later blocks are asked for with. In one piece of memory. */
-static struct dots_request *copy_target(const struct dots_request *request)
+static const uint8_t *read_list(const uint8_t *from, struct dots_option *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        list[i] = (struct dots_option){(const char *)from + 1, *from};
+        from += 1 + *from;
+    }
+    return from;
+}
+
+/* dots_send has checked the counts, and libcoap the lengths. */
+static struct target *target_new(const struct dots_request *request)
 {
     size_t texts = text_size(request->path, request->path_count) + text_size(request->query, request->query_count);
-    struct dots_request *target = malloc(sizeof *target + texts);
+    struct target *target = malloc(sizeof *target + texts);
     if (target == NULL)
         return NULL;
-    *target = (struct dots_request){.method = DOTS_GET, .confirmable = true};
-    target->observe = target->content_format = -1;
+    target->path_count = (uint8_t)request->path_count;
+    target->query_count = (uint8_t)request->query_count;
     target->accept = request->accept;
     target->hop_limit = request->hop_limit;
-    target->path_count = request->path_count;
-    target->query_count = request->query_count;
-    memcpy(target->path, request->path, sizeof target->path);
-    memcpy(target->query, request->query, sizeof target->query);
-    char *end = copy_list(target->path, target->path_count, (char *)(target + 1));
-    copy_list(target->query, target->query_count, end);
+    write_list(write_list(target->text, request->path, request->path_count), request->query, request->query_count);
     return target;
+}
+
+/* A confirmable GET; borrows from the target. */
+void target_read(const struct target *target, struct dots_request *request)
+{
+    *request = (struct dots_request){.method = DOTS_GET,
+                                     .confirmable = true,
+                                     .path_count = target->path_count,
+                                     .query_count = target->query_count,
+                                     .observe = -1,
+                                     .content_format = -1,
+                                     .accept = target->accept,
+                                     .hop_limit = target->hop_limit};
+    const uint8_t *queries = read_list(target->text, request->path, target->path_count);
+    read_list(queries, request->query, target->query_count);
 }
 
 static struct outgoing *insert(struct tokens *tokens, const struct dots_token *token,
@@ -156,7 +175,7 @@ static struct outgoing *insert(struct tokens *tokens, const struct dots_token *t
     struct outgoing *outgoing = calloc(1, sizeof *outgoing);
     if (outgoing == NULL)
         return NULL;
-    if (request->method == DOTS_GET && (outgoing->target = copy_target(request)) == NULL) {
+    if (request->method == DOTS_GET && (outgoing->target = target_new(request)) == NULL) {
         free(outgoing);
         return NULL;
     }

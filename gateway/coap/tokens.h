@@ -22,7 +22,7 @@ struct outgoing {
     bool asking; /* for a block of the body that `parent` collects */
     struct dots_token parent;
     struct collected *collected;
-    struct dots_request *target; /* path and query of a GET, for the blocks that follow */
+    struct target *target; /* of a GET, for the blocks that follow */
 };
 
 int tokens_read(struct dots_token *token, const uint8_t *bytes, size_t length); /* -1: longer than 8 bytes */
@@ -34,6 +34,14 @@ void tokens_failed(struct dots_session *session, const struct dots_token *token,
 void tokens_free(struct tokens *tokens);
 
 /* collect.c: takes one block of a response; true when the body is whole and in *response. */
+/* Path and query, in one piece of memory: there may be a hundred thousand of them. */
+struct target {
+    uint8_t path_count, query_count;
+    int32_t accept, hop_limit;
+    uint8_t text[]; /* of each: its length, and the bytes */
+};
+void target_read(const struct target *target, struct dots_request *request);
+
 enum collect { COLLECT_WHOLE, COLLECT_MORE, COLLECT_FAILED };
 enum collect collect_block(struct dots_session *session, struct outgoing *outgoing, struct dots_response *response,
                            const struct dots_block *block);

@@ -117,10 +117,10 @@ static void test_pauses_double_to_a_bound(void **state)
     struct fixture *fixture = *state;
     write_program(fixture, "fail", "exit 1");
     fixture_open(fixture, false, &quick);
-    WAIT(fixture, log_count("mitigator-ended") == 5);
+    WAIT(fixture, log_count("mitigator-ended") >= 5);
     assert_int_equal(log_count("again in 0.005 s"), 1);
     assert_int_equal(log_count("again in 0.01 s"), 1);
-    assert_int_equal(log_count("again in 0.02 s"), 3);
+    assert_int_equal(log_count("again in 0.02 s"), log_count("mitigator-ended") - 2);
 }
 
 static void test_steady_run_makes_the_pause_short_again(void **state)
@@ -130,8 +130,8 @@ static void test_steady_run_makes_the_pause_short_again(void **state)
     timers.steady = 0; /* every run counts as long */
     write_program(fixture, "fail", "exit 1");
     fixture_open(fixture, false, &timers);
-    WAIT(fixture, log_count("mitigator-ended") == 4);
-    assert_int_equal(log_count("again in 0.005 s"), 4);
+    WAIT(fixture, log_count("mitigator-ended") >= 4);
+    assert_int_equal(log_count("again in 0.005 s"), log_count("mitigator-ended"));
 }
 
 static void test_missing_program_is_tried_again(void **state)
@@ -140,9 +140,10 @@ static void test_missing_program_is_tried_again(void **state)
     snprintf(fixture->program, sizeof fixture->program, "%s/late", fixture->directory);
     fixture_open(fixture, false, &quick);
     start_job(fixture, "a", 60);
-    WAIT(fixture, log_count("mitigator-not-started") == 3);
-    assert_int_equal(log_count("cannot be run: no such file or directory"), 3);
-    assert_int_equal(log_count("1 jobs wait for it"), 3);
+    WAIT(fixture, log_count("mitigator-not-started") >= 3);
+    unsigned tries = log_count("mitigator-not-started");
+    assert_int_equal(log_count("cannot be run: no such file or directory"), tries);
+    assert_int_equal(log_count("1 jobs wait for it"), tries);
     write_program(fixture, "late.new", RECORD);
     char late[128];
     snprintf(late, sizeof late, "%s/late", fixture->directory);
@@ -164,23 +165,35 @@ static void test_flood_is_borne(void **state)
     fixture_open(fixture, false, &timers);
     start_job(fixture, "a", 60);
     WAIT(fixture, fixture->reports == 1);
-    WAIT(fixture, log_count("warning mitigator-output-suppressed: mitigator ops: ") == 2);
+    WAIT(fixture, log_count("warning mitigator-output-suppressed: mitigator ops: ") >= 2);
     unsigned ticks = fixture->ticks;
     WAIT(fixture, fixture->ticks > ticks + 20);
-    assert_true(log_count("mitigator-report-bad") <= 3 * OUTPUT_LINES_PER_SECOND);
+    unsigned seconds = log_count("mitigator-output-suppressed") + 1;
+    assert_true(log_count("mitigator-report-bad") <= seconds * OUTPUT_LINES_PER_SECOND);
     fixture_close(fixture); /* it never reads: stopped */
     assert_int_equal(log_count("warning mitigator-stopped: "), 1);
+}
+
+/* Lines that the log says it does not show. */
+static unsigned suppressed(void)
+{
+    unsigned sum = 0;
+    for (const char *at = log_text; (at = strstr(at, "mitigator-output-suppressed: mitigator ops: ")); at++)
+        sum += (unsigned)strtoul(strstr(at, "ops: ") + 5, NULL, 10);
+    return sum;
 }
 
 static void test_standard_error_is_logged_at_a_bounded_rate(void **state)
 {
     struct fixture *fixture = *state;
     write_program(fixture, "complain",
-                  "i=0; while [ $i -lt 50 ]; do echo \"line $i\" >&2; i=$((i+1)); done\n"
+                  "seq -f 'line %g' 0 49 >&2\n"
                   "head -c 5000 /dev/zero | tr '\\0' x >/dev/stderr; echo >&2\n" RECORD);
     fixture_open(fixture, false, &quick);
-    WAIT(fixture, log_count("mitigator ops: 31 more lines of its program in a second are not shown") == 1);
-    assert_int_equal(log_count("notice mitigator-output: mitigator ops: line "), 20);
+    WAIT(fixture, log_count("notice mitigator-output: ") + suppressed() == 51);
+    assert_true(suppressed() > 0);
+    assert_true(log_count("notice mitigator-output: ") <=
+                (log_count("mitigator-output-suppressed") + 1) * OUTPUT_LINES_PER_SECOND);
     assert_int_equal(log_count("mitigator ops: line 19\n"), 1);
 }
 
@@ -204,12 +217,16 @@ static void test_program_that_does_not_read_gets_the_latest(void **state)
         snprintf(id, sizeof id, "job-%d", i);
         mitigator_stop(fixture->mitigator, id);
     }
-    WAIT(fixture, log_count("warning mitigator-stalled: mitigator ops: ") == 1);
+    WAIT(fixture, log_count("warning mitigator-stalled: mitigator ops: ") >= 1);
     assert_true(fixture->mitigator->jobs.waiting_count <= 200);
+    unsigned ticks = fixture->ticks;
+    WAIT(fixture, fixture->ticks > ticks + 60);
+    unsigned stalls = log_count("mitigator-stalled");
+    WAIT(fixture, fixture->ticks > ticks + 120);
+    assert_int_equal(log_count("mitigator-stalled"), stalls); /* said once */
     make_file(fixture, "go");
     WAIT(fixture, fixture->mitigator->jobs.waiting_count == 0);
     fixture_close(fixture);
-    assert_int_equal(log_count("mitigator-stalled"), 1);
     const char *seen = contents(fixture, "seen");
     assert_true(count_in(seen, "\n") < 3000); /* of 10,100 events: what the pipe held, and 200 */
     assert_int_equal(count_in(seen, "\"lifetime\":50000,"), 100);
@@ -236,6 +253,40 @@ static void test_program_that_closes_its_input_is_replaced(void **state)
     WAIT(fixture, log_count("has ended with signal 15") == 1);
     WAIT(fixture, *contents(fixture, "seen"));
     assert_string_equal(strstr(summary(contents(fixture, "seen")), "start a "), summary(contents(fixture, "seen")));
+}
+
+/* A zombie that nobody has waited for is dead. */
+static bool is_alive(long pid)
+{
+    char path[64], text[256] = "";
+    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return false;
+    size_t length = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    const char *name_end = length ? strrchr(text, ')') : NULL;
+    return name_end && name_end[2] != 'Z';
+}
+
+/* A report that lies in the pipe behind more than one read when the program is dead already. */
+static void test_last_words_are_heard(void **state)
+{
+    struct fixture *fixture = *state;
+    long pid;
+    write_program(fixture, "last",
+                  "[ -e $D/pid ] && exec cat\n"
+                  "read -r line\n"
+                  "head -c 50000 /dev/zero | tr '\\0' x; echo\n"
+                  "echo '{\"id\":\"a\",\"status\":2}'\n"
+                  "echo $$ >$D/pid");
+    fixture_open(fixture, false, &quick);
+    start_job(fixture, "a", 60);
+    uv_run(&fixture->loop, UV_RUN_NOWAIT);
+    while ((pid = strtol(contents(fixture, "pid"), NULL, 10)) == 0 || is_alive(pid))
+        uv_sleep(1); /* without the loop */
+    WAIT(fixture, log_count("mitigator-ended") == 1);
+    assert_int_equal(fixture->reports, 1);
 }
 
 static void test_output_that_outlives_the_program_is_not_waited_for(void **state)
@@ -267,20 +318,6 @@ static void test_closing_tells_all_that_waits(void **state)
     WAIT(fixture, fixture->closed);
     assert_int_equal(count_in(contents(fixture, "seen"), "\"op\":\"start\""), 3000);
     assert_int_equal(count_in(contents(fixture, "seen"), "\n"), 3001);
-}
-
-/* A zombie that nobody has waited for is dead. */
-static bool is_alive(long pid)
-{
-    char path[64], text[256] = "";
-    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return false;
-    size_t length = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    const char *name_end = length ? strrchr(text, ')') : NULL;
-    return name_end && name_end[2] != 'Z';
 }
 
 static void test_program_that_ignores_sigterm_is_killed(void **state)
@@ -334,6 +371,7 @@ int main(void)
         TEST(test_standard_error_is_logged_at_a_bounded_rate),
         TEST(test_program_that_does_not_read_gets_the_latest),
         TEST(test_program_that_closes_its_input_is_replaced),
+        TEST(test_last_words_are_heard),
         TEST(test_output_that_outlives_the_program_is_not_waited_for),
         TEST(test_closing_tells_all_that_waits),
         TEST(test_program_that_ignores_sigterm_is_killed),

@@ -218,15 +218,14 @@ static void test_long_names(void **state)
     char name[400] = {0}, json[1024];
 
     (void)state;
-    memset(name, 'x', sizeof(name) - 1);
-    for (int twice = 0; twice < 2; twice++) {
-        if (twice)
-            snprintf(json, sizeof(json), "{\"%s\": 1, \"%s\": 1}", name, name);
-        else
-            snprintf(json, sizeof(json), "{\"%s\": 1}", name);
+    for (size_t length = 1; length < sizeof(name); length++) {
+        memset(name, 'x', length);
+        snprintf(json, sizeof(json), "{\"%s\": 1}", name);
         assert_int_equal(wire_decode_json(json, strlen(json), WIRE_TO_SERVER, &message, &error), -1);
-        assert_true(strlen(error.parameter) > 0);
-        assert_true(strlen(error.text) > 0);
+        assert_int_equal(strncmp(error.parameter, name, sizeof(error.parameter) - 1), 0);
+        snprintf(json, sizeof(json), "{\"%s\": 1, \"%s\": 1}", name, name);
+        assert_int_equal(wire_decode_json(json, strlen(json), WIRE_TO_SERVER, &message, &error), -1);
+        assert_string_equal(error.parameter, length < sizeof(error.parameter) ? name : "body");
     }
 }
 

@@ -149,6 +149,14 @@ static void test_rfc6991_ip_address(void **state)
     (void)state;
     assert_all(wire_text_is_address, true, right);
     assert_all(wire_text_is_address, false, wrong);
+    /* around the longest that there is, 45 */
+    for (size_t length = 40; length < 60; length++) {
+        assert_false(
+            passes(wire_text_is_address, "1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1", length));
+        assert_false(
+            passes(wire_text_is_address, "1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1", length));
+    }
+    assert_true(passes(wire_text_is_address, "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", 45));
 }
 
 static void test_rfc3986_uri(void **state)
@@ -260,6 +268,9 @@ static void test_rfc7950_9_4_string(void **state)
         "\xef\xbf\xbe",
         "\xef\xbf\xbf",
         "\xef\xb7\x90",
+        "\xef\xb7\xaf",
+        "\xf9\x80\x80\x80",
+        "\xfc\x90\x80\x80",
         "\xf0\x80\x80\x80",
         "\xf0\x8f\xbf\xbf",
         "\xf0\x9f\xbf\xbf",
