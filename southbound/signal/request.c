@@ -72,8 +72,7 @@ struct wire_message *south_decode(struct south_session *session, const struct do
 /* A heartbeat is cheap and keeps a session alive under attack: a steady one is never refused. */
 static bool free_heartbeat(struct south_session *session, const struct south_path *path, int64_t now)
 {
-    if (session->standing != SOUTH_SERVED || path->operation != SOUTH_HEARTBEAT ||
-        now - session->free_heartbeat_ms < HEARTBEAT_FREE_MS)
+    if (path->operation != SOUTH_HEARTBEAT || now - session->free_heartbeat_ms < HEARTBEAT_FREE_MS)
         return false;
     session->free_heartbeat_ms = now;
     return true;
