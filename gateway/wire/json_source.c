@@ -197,16 +197,17 @@ static bool too_deep(const char *text, size_t length)
     return false;
 }
 
-/* jansson: "duplicate object key near '"NAME"'". */
-static int fail_duplicate(struct wire_error *error, const char *text)
+/* position: where jansson stopped, behind the closing quote of the name; its own text has short names only. */
+static int fail_duplicate(struct wire_error *error, const char *text, size_t position)
 {
     char name[sizeof(error->parameter)] = WIRE_BODY;
-    const char *start = strstr(text, "'\"");
-    size_t length = start ? strcspn(start + 2, "\"") : 0;
+    size_t end = position > 0 ? position - 1 : 0, start = end;
 
-    if (length > 0 && length < sizeof(name)) {
-        memcpy(name, start + 2, length);
-        name[length] = '\0';
+    while (start > 0 && text[start - 1] != '"')
+        start--;
+    if (start < end && end - start < sizeof(name)) {
+        memcpy(name, text + start, end - start);
+        name[end - start] = '\0';
     }
     return wire_fail(error, name, ": appears more than once");
 }
@@ -228,7 +229,7 @@ int wire_json_source_begin(struct wire_json_source *source, const char *text, si
     if (source->root)
         return 0;
     if (json_error_code(&fault) == json_error_duplicate_key)
-        return fail_duplicate(error, fault.text);
+        return fail_duplicate(error, text, (size_t)fault.position);
     return wire_fail(error, WIRE_BODY, ": line %d, column %d: %s", fault.line, fault.column, fault.text);
 }
 

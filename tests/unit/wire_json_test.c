@@ -169,6 +169,8 @@ static void test_refused(void **state)
         {"{}", "body", "no object"},
         {"{} {}", "body", "end of file"},
         {SCOPE("\"lifetime\": 1, \"lifetime\": 1"), "lifetime", "more than once"},
+        {SCOPE("\"conflict-information\" : {}, \"conflict-information\" : {}"), "conflict-information",
+         "more than once"},
         {SCOPE("\"lifetime\": 0"), "lifetime", "must not be 0"},
         {SCOPE("\"lifetime\": -2"), "lifetime", "or -1"},
         {SCOPE("\"lifetime\": 4294967296"), "lifetime", "2^32"},

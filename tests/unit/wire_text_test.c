@@ -120,6 +120,8 @@ static void test_rfc6991_domain_name(void **state)
         "_dots-signal._udp.example",
         "1.2.3",
         "a--b_c.d",
+        "az.AZ.09",
+        "za.ZA.90",
         LABEL_63,
         NULL,
     };
@@ -177,6 +179,10 @@ static void test_rfc3986_uri(void **state)
         "a://",
         "tel:+1-816-555-1212",
         "http://a/b//c",
+        "azAZ09://azAZ09/azAZ09%09%AF%af",
+        "ZA:0",
+        "http://[vAF09af.a]:0/",
+        "http://a:65535/",
         NULL,
     };
     static const char *const wrong[] = {
