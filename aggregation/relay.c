@@ -43,63 +43,54 @@ out_of_memory:
     return NULL;
 }
 
-static void free_mitigations(struct relay *relay)
+static void free_mitigations(struct relay *relay, struct requester_state *requester)
 {
-    struct requester_state *requester, *next;
-    struct mitigation *mitigation, *after;
+    requester->held++; /* kept until its last mitigation is gone */
+    while (requester->ordered) {
+        struct mitigation *mitigation = requester->ordered;
 
-    HASH_ITER(hh, relay->requesters, requester, next)
-    {
-        requester->held++; /* kept until its last mitigation is gone */
-        HASH_ITER(hh, requester->mitigations, mitigation, after)
-        {
-            for (size_t i = 0; i < mitigation->exchange_count; i++)
-                relay->effects->ignore(relay->arg, mitigation->exchanges[i]);
-            mitigation_free(relay, mitigation);
-        }
-        requester->held--;
-        requester_release(relay, requester);
+        for (size_t i = 0; i < mitigation->exchange_count; i++)
+            relay->effects->ignore(relay->arg, mitigation->exchanges[i]);
+        mitigation_free(relay, mitigation);
     }
+    requester->held--;
 }
+
+/* Tables of plain entries: the table goes first, then what was in it, along its order. */
+#define FREE_TABLE(type, head)                       \
+    do {                                             \
+        struct type *entry = (head);                 \
+        HASH_CLEAR(hh, head);                        \
+        while (entry) {                              \
+            struct type *following = entry->hh.next; \
+            free(entry);                             \
+            entry = following;                       \
+        }                                            \
+    } while (0)
 
 void relay_free(struct relay *relay)
 {
-    struct install *install, *next_install;
-    struct upstream_cuid_state *cuid, *next_cuid;
-    struct binding *binding, *next_binding;
-    struct binding_count *count, *next_count;
-    struct counter *counter, *next_counter;
+    struct requester_state *requester, *next;
+    struct upstream_cuid_state *cuid;
 
     if (!relay)
         return;
     effects_drop(relay);
-    HASH_ITER(hh, relay->installs, install, next_install)
-    {
-        install->member = NULL;
-        install_free(relay, install);
+    while (relay->installs) {
+        relay->installs->member = NULL;
+        install_free(relay, relay->installs);
     }
-    free_mitigations(relay);
-    HASH_ITER(hh, relay->cuids, cuid, next_cuid)
-    {
+    for (requester = relay->requesters; requester; requester = next) {
+        next = requester->hh.next;
+        free_mitigations(relay, requester);
+        requester_release(relay, requester);
+    }
+    for (cuid = relay->cuids; cuid; cuid = cuid->hh.next)
         relay->effects->upstream_cuid_gone(relay->arg, &cuid->public);
-        HASH_DEL(relay->cuids, cuid);
-        free(cuid);
-    }
-    HASH_ITER(hh, relay->bindings, binding, next_binding)
-    {
-        HASH_DEL(relay->bindings, binding);
-        free(binding);
-    }
-    HASH_ITER(hh, relay->binding_counts, count, next_count)
-    {
-        HASH_DEL(relay->binding_counts, count);
-        free(count);
-    }
-    HASH_ITER(hh, relay->counters, counter, next_counter)
-    {
-        HASH_DEL(relay->counters, counter);
-        free(counter);
-    }
+    FREE_TABLE(upstream_cuid_state, relay->cuids);
+    FREE_TABLE(binding, relay->bindings);
+    FREE_TABLE(binding_count, relay->binding_counts);
+    FREE_TABLE(counter, relay->counters);
     overlap_index_free(relay->index);
     deadline_heap_free(relay->timers);
     free(relay->target_active);

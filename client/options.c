@@ -130,13 +130,17 @@ static int append(const char **list, size_t *count, size_t most, const char *val
 
 static int parse_port(const char *text, struct client_options *out)
 {
-    unsigned lower = 0, upper = 0;
-    char rest = 0;
-    int fields = sscanf(text, "%u-%u%c", &lower, &upper, &rest);
+    char *rest = NULL;
+    unsigned long lower = strtoul(text, &rest, 10), upper = lower;
+    bool good = rest != text && text[0] != '-';
 
-    if (fields == 1)
-        upper = lower;
-    if (fields < 1 || fields > 2 || lower > upper || upper > 65535 || out->port_count == CLIENT_LIST_MAX)
+    if (good && *rest == '-') {
+        const char *second = rest + 1;
+
+        upper = strtoul(second, &rest, 10);
+        good = rest != second && *second != '-';
+    }
+    if (!good || *rest != '\0' || lower > upper || upper > 65535 || out->port_count == CLIENT_LIST_MAX)
         return wrong("a port is N or N-M, 0 to 65535", text);
     out->ports[out->port_count++] = (struct wire_port_range){(uint16_t)lower, (uint16_t)upper};
     return CLIENT_OK;
