@@ -128,8 +128,8 @@ static void test_bounds(void **state)
     refuse(WIRE_TO_CLIENT, hex, "scope", "more than 4096 entries");
     /* the longest body: a string that is skipped fills it */
     hex[0] = '\0';
-    append_hex(hex, sizeof(hex), "a2 1831 a1 1833 f5 1880 5a 0000fff3", 1);
-    append_hex(hex, sizeof(hex), "00", 0xfff3);
+    append_hex(hex, sizeof(hex), "a2 1831 a1 1833 f5 1880 5a 0000fff2", 1);
+    append_hex(hex, sizeof(hex), "00", 0xfff2);
     length = from_hex(hex, large, sizeof(large));
     assert_int_equal(length, WIRE_BODY_MAX);
     assert_int_equal(wire_decode_cbor(large, length, WIRE_TO_SERVER, &message, &error), 0);
