@@ -1,0 +1,89 @@
+"""SIGKILL at random moments under load: what was acknowledged is kept, upstream ends up the same, once.
+
+DOTSGW_SEED=TEXT chooses other moments and other requests.
+"""
+
+import os
+import random
+import time
+
+import pytest
+
+from processes import Process, program
+from weather import Deployment
+
+SESSIONS = 4
+MOMENTS = 50  # a test; the four of them make 200
+
+# South, north: transports. Upstream: identity and sessions. response-wait 0s: acknowledged before anything is sent.
+CASES = {
+    "gateway-shared": ("udp", "udp", {"identity": "gateway"}, "1s"),
+    "gateway-per-client": ("udp", "tcp", {"identity": "gateway", "sessions": "per-client"}, "0s"),
+    "client-shared": ("tcp", "tcp", {"identity": "client", "insert-cdid": True}, "1s"),
+    "client-per-client": ("tcp", "udp", {"identity": "client", "sessions": "per-client"}, "0s"),
+}
+
+
+@pytest.fixture
+def deployment(make_gateway, mitigator, pki, tmp_path):
+    made = Deployment(make_gateway, mitigator, pki, tmp_path)
+    yield made
+    made.stop()
+
+
+class Crashes:
+    """Kills and restarts, at moments that a seed chooses in the stream of answers."""
+
+    def __init__(self, deployment, seed):
+        self.deployment = deployment
+        self.random = random.Random(seed + os.environ.get("DOTSGW_SEED", ""))
+        self.moments = 0
+
+    def run_into_moment(self):
+        """Load on, until so many events have come."""
+        ledger, load = self.deployment.ledger, self.deployment.load
+        for _ in range(2 * load.sessions):
+            ledger.do_something()
+        for _ in range(self.random.randrange(20)):
+            event = load.wait(lambda _: True, "an answer")
+            if ledger.take(event):
+                ledger.do_something()
+        self.moments += 1
+
+    def interrupt_start(self, gateway):
+        """Killed again while it starts, at any moment of its first 50 ms."""
+        files = gateway.directory / "out.interrupted", gateway.directory / "log.interrupted"
+        process = Process([program("dotsgw"), "-c", gateway.file], *files)
+        time.sleep(self.random.uniform(0, 0.05))
+        process.kill()
+        self.moments += 1
+
+    def kill(self, *victims):
+        for victim in victims:
+            victim.crash()
+        if self.random.random() < 0.2:
+            self.interrupt_start(victims[0])
+        for victim in reversed(victims):
+            victim.start()
+        self.deployment.load.say("reconnect")
+
+    def check(self):
+        self.deployment.ledger.settle("after a restart", 15)
+        self.deployment.check_gateway()
+        self.deployment.check_upstream()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_kill_9_of_the_gateway_loses_and_duplicates_nothing(case, deployment):
+    south, north, upstream, response_wait = CASES[case]
+    deployment.start_server()
+    deployment.start_gateway(SESSIONS, upstream | {"transports": [north]}, response_wait=response_wait)
+    crashes = Crashes(deployment, case)
+    deployment.start_load(SESSIONS, crashes.random, transport=south)
+    while crashes.moments < MOMENTS:
+        crashes.run_into_moment()
+        crashes.kill(deployment.gateway)
+        if crashes.random.random() < 0.8:  # else killed again while it repairs
+            crashes.check()
+    crashes.check()
+    assert len(deployment.journal.ids) > MOMENTS, "there was hardly any load"
