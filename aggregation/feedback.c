@@ -84,7 +84,7 @@ void feedback(struct relay *relay, int64_t now, struct mitigation *mitigation)
     }
     take_conflict(relay, mitigation);
     if (count == 0 && refused) {
-        /* Refused after the client was told that we try: it must hear of it (DESIGN section 4). */
+        /* Refused after the client was told that we try: it must hear of it (docs/behaviour.md). */
         refuse_late(relay, now, mitigation);
         return;
     }

@@ -1,4 +1,4 @@
-/* record: writing what must survive (DESIGN section 7). */
+/* record: writing what must survive (docs/behaviour.md). */
 
 #include "aggregation/record.h"
 

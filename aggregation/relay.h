@@ -7,7 +7,7 @@
  * upstream or a mitigator; an *upstream cuid* is one identity under which requests are installed at
  * a target; an *install* is one request there (or one mitigator job), with the mitigations it
  * serves; an *effect* is something the outside must do. Effects that depend on state are released
- * only when that state is committed (DESIGN section 7), in the order they were made.
+ * only when that state is committed (docs/behaviour.md), in the order they were made.
  *
  * Pure: no I/O, no clock, no global state. `now` is in ms since 1970 and never goes back. Single
  * thread. Functions that take `now` may call effects before they return, never after freeing what

@@ -47,7 +47,7 @@ struct timer {
     void *subject;
 };
 
-/* A cuid and the identity it was first used by: durable (DESIGN section 4). */
+/* A cuid and the identity it was first used by: durable (docs/behaviour.md). */
 struct binding {
     char cuid[RELAY_CUID_MAX + 1];
     char identity[160]; /* "client:NAME", or "cdid:CDID" from a trusted gateway */

@@ -1,6 +1,6 @@
 /*
  * status: what several targets say about one request, as one status and one set of counters
- * (DESIGN section 5, "Combined status"). Pure.
+ * (docs/behaviour.md, "Several targets"). Pure.
  */
 #pragma once
 

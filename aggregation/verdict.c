@@ -1,4 +1,4 @@
-/* verdict: the answer that a put waits for, response-wait at most (DESIGN section 4). */
+/* verdict: the answer that a put waits for, response-wait at most (docs/behaviour.md). */
 
 #include <string.h>
 

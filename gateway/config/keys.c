@@ -11,7 +11,7 @@
 static const struct config_key keys_gateway[] = {
     /* RFC 8768 section 4: the name is one word of the diagnostic payload of 5.08. */
     KEY("name", name, FIELD(config, gateway.name),
-        "the gateway's name in 5.08 (Hop Limit Reached) payloads; unique among DOTS gateways", .max = 46,
+        "the gateway's name in 5.08 (Hop Limit Reached) payloads; unique among DOTS gateways", .max = 42,
         .required = true),
     KEY("domain-side", choice, FIELD(config, gateway.domain_side_server),
         "client: for one enterprise; server: at a provider, adds 'cdid'", WORDS("client", "server"),

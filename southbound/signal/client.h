@@ -2,7 +2,7 @@
  * client: which configured client a peer is, by what it proved in the handshake.
  *
  * Words: an *identity* of a client is the hash of a key (SPKI), a name in a certificate (SAN), or a
- * PSK identity (DESIGN section 4). Tables are sorted once at start: a look-up is a binary search
+ * PSK identity (docs/behaviour.md). Tables are sorted once at start: a look-up is a binary search
  * among 100,000 clients and takes nothing from the peer but bytes to compare. No I/O, no clock.
  */
 #pragma once

@@ -1,4 +1,4 @@
-/* request: every request passes here: who is it, may it, what is it about (DESIGN section 4). */
+/* request: every request passes here: who is it, may it, what is it about (docs/behaviour.md). */
 
 #include <stdio.h>
 

@@ -118,11 +118,11 @@ static void test_types(void **state)
     static const struct broken rows[] = {
         {"gateway: gw\n", 1, 10, "gateway: expected mapping, found \"gw\""},
         {"gateway:\n", 1, 9, "gateway: expected mapping, found nothing"},
-        {"gateway: { name: [gw], state-dir: /tmp }\n", 1, 18, "name: expected name of 1 to 46 ASCII characters"},
+        {"gateway: { name: [gw], state-dir: /tmp }\n", 1, 18, "name: expected name of 1 to 42 ASCII characters"},
         {"gateway: { name: null, state-dir: /tmp }\n", 1, 18, "found nothing"},
         {"gateway: { name: my gateway, state-dir: /tmp }\n", 1, 18, "without spaces, found \"my gateway\""},
         {"gateway: { name: a2345678901234567890123456789012345678901234567, state-dir: /tmp }\n", 1, 18,
-         "name of 1 to 46"},
+         "name of 1 to 42"},
         {"gateway: { name: gw, state-dir: \"\" }\n", 1, 33, "state-dir: expected path, found \"\""},
         {"gateway: { name: gw, state-dir: /tmp, hop-limit: 0 }\n", 1, 50, "hop-limit: expected integer from 1 to 255"},
         {"gateway: { name: gw, state-dir: /tmp, hop-limit: 256 }\n", 1, 50, "found \"256\""},

@@ -1,4 +1,4 @@
-/* Which configured client a peer is (DESIGN section 4): by key hash, name in the certificate, PSK identity. */
+/* Which configured client a peer is (docs/behaviour.md): by key hash, name in the certificate, PSK identity. */
 /* links: southbound_signal */
 #include <setjmp.h>
 #include <stdarg.h>
