@@ -107,9 +107,9 @@ static void test_dead_program_is_started_again_with_live_jobs(void **state)
     WAIT(fixture, log_count("mitigator-started") == 1);
     mitigator_stop(fixture->mitigator, "a");
     WAIT(fixture, log_count("has ended with status 3; it is started again in 0.005 s and gets all 1 jobs anew") == 1);
-    start_job(fixture, "c", 5);
+    start_job(fixture, "c", 50);
     WAIT(fixture, count_in(contents(fixture, "seen"), "\n") == 2);
-    assert_string_equal(summary(contents(fixture, "seen")), "start b -1, start c 5");
+    assert_string_equal(summary(contents(fixture, "seen")), "start b -1, start c 50");
 }
 
 static void test_pauses_double_to_a_bound(void **state)
@@ -188,13 +188,29 @@ static void test_standard_error_is_logged_at_a_bounded_rate(void **state)
     struct fixture *fixture = *state;
     write_program(fixture, "complain",
                   "seq -f 'line %g' 0 49 >&2\n"
-                  "head -c 5000 /dev/zero | tr '\\0' x >/dev/stderr; echo >&2\n" RECORD);
+                  "printf '%05000d\\n' 0 >&2\n" RECORD);
     fixture_open(fixture, false, &quick);
-    WAIT(fixture, log_count("notice mitigator-output: ") + suppressed() == 51);
+    WAIT(fixture, log_count("notice mitigator-output: ") + suppressed() >= 51);
+    assert_int_equal(log_count("notice mitigator-output: ") + suppressed(), 51);
     assert_true(suppressed() > 0);
     assert_true(log_count("notice mitigator-output: ") <=
                 (log_count("mitigator-output-suppressed") + 1) * OUTPUT_LINES_PER_SECOND);
     assert_int_equal(log_count("mitigator ops: line 19\n"), 1);
+}
+
+/* The lifetime that each job-N was told of last. */
+static void read_last_lifetimes(const char *lines, json_int_t last[200])
+{
+    for (const char *end; (end = strchr(lines, '\n')); lines = end + 1) {
+        const char *id;
+        json_int_t lifetime;
+        json_t *line = json_loadb(lines, (size_t)(end - lines), 0, NULL);
+        assert_int_equal(json_unpack(line, "{s:s,s:I}", "id", &id, "lifetime", &lifetime), 0);
+        long number = strtol(id + strlen("job-"), NULL, 10);
+        assert_in_range(number, 0, 199);
+        last[number] = lifetime;
+        json_decref(line);
+    }
 }
 
 /* What it cannot be told becomes one line for each job, and memory stays what the jobs are. */
@@ -227,15 +243,11 @@ static void test_program_that_does_not_read_gets_the_latest(void **state)
     make_file(fixture, "go");
     WAIT(fixture, fixture->mitigator->jobs.waiting_count == 0);
     fixture_close(fixture);
-    const char *seen = contents(fixture, "seen");
-    assert_true(count_in(seen, "\n") < 3000); /* of 10,100 events: what the pipe held, and 200 */
-    assert_int_equal(count_in(seen, "\"lifetime\":50000,"), 100);
-    assert_int_equal(count_in(seen, "\"op\":\"stop\""), 100);
-    for (int i = 0; i < 200; i++) {
-        char last[64];
-        snprintf(last, sizeof last, "\"id\":\"job-%d\",\"lifetime\":%s,", i, i < 100 ? "50000" : "0");
-        assert_int_equal(count_in(seen, last), 1);
-    }
+    assert_true(count_in(contents(fixture, "seen"), "\n") < 3000); /* of 10,100 events: what the pipe held, and 200 */
+    json_int_t last[200] = {0};
+    read_last_lifetimes(contents(fixture, "seen"), last);
+    for (int i = 0; i < 200; i++)
+        assert_in_range(last[i], i < 100 ? 49001 : 0, i < 100 ? 50000 : 0);
 }
 
 static void test_program_that_closes_its_input_is_replaced(void **state)
