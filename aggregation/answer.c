@@ -6,61 +6,17 @@
 #include <string.h>
 
 #include "aggregation/relay_state.h"
-
-static void *take(char **cursor, const void *from, size_t size)
-{
-    void *to = *cursor;
-
-    if (size == 0)
-        return NULL;
-    memcpy(to, from, size);
-    *cursor += (size + 7) & ~(size_t)7;
-    return to;
-}
-
-static size_t padded(size_t size)
-{
-    return (size + 7) & ~(size_t)7;
-}
-
-static size_t strings_size(const struct wire_strings *strings)
-{
-    size_t size = padded(strings->count * sizeof(*strings->at));
-
-    for (size_t i = 0; i < strings->count; i++)
-        size += padded(strlen(strings->at[i]) + 1);
-    return size;
-}
-
-static void take_strings(char **cursor, struct wire_strings *strings)
-{
-    const char **at = take(cursor, strings->at, strings->count * sizeof(*strings->at));
-
-    for (size_t i = 0; i < strings->count; i++)
-        at[i] = take(cursor, at[i], strlen(at[i]) + 1);
-    strings->at = at;
-}
+#include "aggregation/scope_lists.h"
 
 struct wire_conflict *conflict_copy(const struct wire_conflict *conflict)
 {
-    const struct wire_target *target = &conflict->target;
-    size_t size = padded(sizeof(*conflict)) + padded(target->prefix_count * sizeof(*target->prefixes)) +
-                  padded(target->port_range_count * sizeof(*target->port_ranges)) + padded(target->protocol_count) +
-                  strings_size(&target->fqdns) + strings_size(&target->uris) + strings_size(&target->aliases);
-    char *block = malloc(size);
-    char *cursor = block;
-    struct wire_conflict *copy;
+    struct wire_target target;
+    struct wire_conflict *copy = scope_target_copy(&conflict->target, sizeof(*copy), &target);
 
-    if (!block)
+    if (!copy)
         return NULL;
-    copy = take(&cursor, conflict, sizeof(*conflict));
-    copy->target.prefixes = take(&cursor, target->prefixes, target->prefix_count * sizeof(*target->prefixes));
-    copy->target.port_ranges =
-        take(&cursor, target->port_ranges, target->port_range_count * sizeof(*target->port_ranges));
-    copy->target.protocols = take(&cursor, target->protocols, target->protocol_count);
-    take_strings(&cursor, &copy->target.fqdns);
-    take_strings(&cursor, &copy->target.uris);
-    take_strings(&cursor, &copy->target.aliases);
+    *copy = *conflict;
+    copy->target = target;
     copy->acls = NULL; /* ACLs of another party are never shown */
     copy->acl_count = 0;
     return copy;
