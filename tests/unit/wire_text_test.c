@@ -231,6 +231,10 @@ static void test_rfc3986_uri(void **state)
         "https://[v1]/",
         "https://[vg.a]/",
         "https://a]/",
+        "https://us[er@a/",
+        "https://us\"er@a/",
+        "https://[v1.a%41]/",
+        "https://[v1.a<]/",
         NULL,
     };
 
