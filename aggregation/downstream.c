@@ -137,7 +137,7 @@ static int settle_others(struct relay *relay, int64_t now, const struct relay_pu
     struct wire_conflict conflict;
     struct scope_common common;
 
-    if (!relay->policy->reject_conflicts && !relay->disjoint)
+    if (!relay->policy->reject_conflicts)
         return 0;
     other = conflict_with_others(relay, mitigation);
     if (!other)
@@ -311,11 +311,6 @@ void relay_delete(struct relay *relay, int64_t now, const struct relay_requester
 static void activate(struct relay *relay, int64_t now, struct mitigation *mitigation)
 {
     mitigation->activated = true;
-    if (relay->disjoint && conflict_with_others(relay, mitigation)) {
-        mitigation->activated = false; /* it would cancel another client's under our shared cuid */
-        relay->effects->alert(relay->arg, "activation-conflict", mitigation->owner->public.client);
-        return;
-    }
     mitigation->repeats = 0;
     mitigation->state_until_ms = RELAY_FOREVER;
     mitigation_set_active(mitigation, true, now);
@@ -347,8 +342,6 @@ void relay_signal_lost(struct relay *relay, int64_t now, struct requester *reque
         if (mitigation->trigger || mitigation->state != MITIGATION_LIVE || mitigation->activated)
             continue;
         activate(relay, now, mitigation);
-        if (!mitigation->activated)
-            continue;
         while (overlap_index_query(owner->index, &mitigation->scope->target, overlaps_lost, &other) > 0) {
             mitigation_end(relay, now, other, WIRE_STATUS_WITHDRAWN, other->expires_ms);
             other = NULL;

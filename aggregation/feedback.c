@@ -6,7 +6,7 @@
 #include "aggregation/relay_state.h"
 #include "aggregation/status.h"
 
-#define TARGETS_MAX 64
+#define REPORTS_MAX 64
 #define REFUSED_SHOWN_MS 3600000 /* a refusal is shown until the lifetime ends, at most this long */
 
 static bool same_counters(const struct relay_counters *a, const struct relay_counters *b)
@@ -16,19 +16,75 @@ static bool same_counters(const struct relay_counters *a, const struct relay_cou
            a->pps == b->pps;
 }
 
+/* A mid of ours upstream means something to the client only if the request there is its own. */
+static bool own_mid(const struct install *install, const struct mitigation *mitigation, uint32_t upstream_mid,
+                    uint32_t *mid)
+{
+    const struct install *other;
+    const struct demand *demand;
+
+    DL_FOREACH2(install->cuid->installs, other, cuid_next)
+    {
+        if (other->mid != upstream_mid || !other->bundle)
+            continue;
+        DL_FOREACH2(other->bundle->demands, demand, bundle_next)
+        {
+            if (demand->mitigation->owner == mitigation->owner) {
+                *mid = demand->mitigation->mid;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool empty(const struct wire_target *target)
+{
+    return target->prefix_count + target->fqdns.count + target->uris.count + target->aliases.count == 0;
+}
+
+struct wire_conflict *feedback_conflict(const struct relay *relay, const struct install *install,
+                                        const struct mitigation *mitigation)
+{
+    struct wire_conflict conflict, *copy = NULL;
+    struct scope_common common = {.block = NULL};
+
+    (void)relay;
+    if (!install->conflict)
+        return NULL;
+    if (!install->cuid->merges)
+        return conflict_copy(install->conflict);
+    conflict = *install->conflict;
+    conflict.has_mid = conflict.has_mid && own_mid(install, mitigation, install->conflict->mid, &conflict.mid);
+    /* Only what is the client's own of it: the rest of the request is other clients'. */
+    if (!empty(&conflict.target)) {
+        if (scope_intersect(&conflict.target, &mitigation->scope->target, &common) != 0 || empty(&common.target))
+            goto out;
+        conflict.target = common.target;
+    }
+    copy = conflict_copy(&conflict);
+out:
+    free(common.block);
+    return copy;
+}
+
 /* Conflicts that an upstream reports; those among our own clients are conflict.c's. */
 static void take_conflict(struct relay *relay, struct mitigation *mitigation)
 {
     const struct install *install;
+    const struct demand *demand;
 
     if (!relay->has_upstream)
         return;
     free(mitigation->conflict);
     mitigation->conflict = NULL;
-    DL_FOREACH(mitigation->installs, install)
+    DL_FOREACH(mitigation->demands, demand)
     {
-        if (install->conflict && !mitigation->conflict)
-            mitigation->conflict = conflict_copy(install->conflict);
+        DL_FOREACH(demand->bundle->installs, install)
+        {
+            if (!mitigation->conflict)
+                mitigation->conflict = feedback_conflict(relay, install, mitigation);
+        }
     }
 }
 
@@ -67,20 +123,67 @@ static void show(struct relay *relay, int64_t now, struct mitigation *mitigation
     mitigation_schedule(relay, mitigation);
 }
 
+/* Nothing that is there serves it, and what should was refused. */
+static bool refuses(const struct demand *demand)
+{
+    const struct install *install;
+    bool refused = false;
+
+    DL_FOREACH(demand->bundle->installs, install)
+    {
+        if (!install->superseded && install->state == INSTALL_PUT)
+            return false;
+        refused = refused || (!install->superseded && install->state == INSTALL_REFUSED);
+    }
+    return refused && !demand_covered(demand);
+}
+
+static struct status_report report_of(const struct install *install)
+{
+    struct status_report report = {.status = install->status, .counters = install->counters};
+
+    report.counters.bytes += install->bytes_before;
+    report.counters.pkts += install->pkts_before;
+    return report;
+}
+
+/* What is there of its bundle; before the new parts are, what they replace. */
+static size_t report(const struct demand *demand, struct status_report *reports, size_t most)
+{
+    const struct install *install;
+    bool any = false;
+    size_t count = 0;
+
+    DL_FOREACH(demand->bundle->installs, install)
+    {
+        any = any || (!install->superseded && install->state != INSTALL_REFUSED && install->status != 0);
+    }
+    DL_FOREACH(demand->bundle->installs, install)
+    {
+        if (count < most && install->state != INSTALL_REFUSED && install->superseded == !any)
+            reports[count++] = report_of(install);
+    }
+    if (count == 0 && most)
+        reports[count++] = (struct status_report){.status = 0};
+    return count;
+}
+
 void feedback(struct relay *relay, int64_t now, struct mitigation *mitigation)
 {
-    struct status_report reports[TARGETS_MAX], combined;
-    const struct install *install;
+    struct status_report reports[REPORTS_MAX], combined;
+    const struct demand *demand;
     size_t count = 0, refused = 0;
 
     if (mitigation->state != MITIGATION_LIVE || mitigation->wait == WAIT_CREATED)
         return;
-    DL_FOREACH(mitigation->installs, install)
+    DL_FOREACH(mitigation->demands, demand)
     {
-        if (install->state == INSTALL_REFUSED)
+        if (mitigation->activated && !demand->bundle->trigger)
+            continue; /* what counts is what was made immediate */
+        if (refuses(demand))
             refused++;
-        else if (count < TARGETS_MAX)
-            reports[count++] = (struct status_report){.status = install->status, .counters = install->counters};
+        else
+            count += report(demand, reports + count, REPORTS_MAX - count);
     }
     take_conflict(relay, mitigation);
     if (count == 0 && refused) {

@@ -57,8 +57,14 @@ struct upstream_cuid_state *upstream_cuid_get(struct relay *relay, size_t target
     memcpy(cuid->key, key, sizeof(key));
     cuid->public.target = target;
     cuid->job = at->kind == RELAY_MITIGATOR;
+    cuid->merges = !cuid->job && !at->identity_client;
     cuid->requester = shared ? NULL : requester;
     cuid->public.owner = !shared && at->per_client ? &requester->public : NULL;
+    for (int trigger = 0; cuid->merges && trigger < 2; trigger++) {
+        cuid->index[trigger] = overlap_index_new();
+        if (!cuid->index[trigger])
+            goto failed;
+    }
     if (name_cuid(relay, cuid) != 0)
         goto failed;
     HASH_ADD_STR(relay->cuids, key, cuid);
@@ -71,6 +77,8 @@ struct upstream_cuid_state *upstream_cuid_get(struct relay *relay, size_t target
     return cuid;
 
 failed:
+    overlap_index_free(cuid->index[0]);
+    overlap_index_free(cuid->index[1]);
     free(cuid);
     return NULL;
 }
@@ -79,11 +87,13 @@ void upstream_cuid_release(struct relay *relay, struct upstream_cuid_state *cuid
 {
     struct requester_state *requester = cuid->requester;
 
-    if (cuid->installs || !requester) /* the shared ones stay */
+    if (cuid->installs || cuid->bundle_count || !requester) /* the shared ones stay */
         return;
     relay->effects->upstream_cuid_gone(relay->arg, &cuid->public);
     LL_DELETE2(requester->cuids, cuid, requester_next);
     HASH_DEL(relay->cuids, cuid);
+    overlap_index_free(cuid->index[0]);
+    overlap_index_free(cuid->index[1]);
     free(cuid);
     requester->held--;
     requester_release(relay, requester);
@@ -117,14 +127,18 @@ out_of_memory:
     return NULL;
 }
 
-void install_attach(struct relay *relay, struct install *install, struct mitigation *mitigation)
+void install_attach(struct relay *relay, struct install *install, struct bundle *bundle)
 {
-    install->member = mitigation;
-    DL_APPEND(mitigation->installs, install);
-    if (install->trigger) {
-        install->cuid->active_count++;
-        relay->target_active[install->cuid->public.target]++;
-    }
+    (void)relay;
+    install->bundle = bundle;
+    DL_APPEND(bundle->installs, install);
+}
+
+void install_move(struct install *install, struct bundle *bundle)
+{
+    DL_DELETE(install->bundle->installs, install);
+    install->bundle = bundle;
+    DL_APPEND(bundle->installs, install);
 }
 
 void install_block(struct install *install)
@@ -142,24 +156,25 @@ void install_block(struct install *install)
     }
 }
 
-static void detach(struct relay *relay, struct install *install)
+static void detach(struct install *install)
 {
-    if (!install->member)
+    if (!install->bundle)
         return;
-    DL_DELETE(install->member->installs, install);
-    install->member = NULL;
-    if (install->trigger) {
-        install->cuid->active_count--;
-        relay->target_active[install->cuid->public.target]--;
-    }
+    DL_DELETE(install->bundle->installs, install);
+    install->bundle = NULL;
 }
 
-struct install *install_at(const struct mitigation *mitigation, size_t target)
+void install_plan_refresh(struct install *install, int64_t now)
 {
-    for (struct install *install = mitigation->installs; install; install = install->next)
-        if (install->cuid->public.target == target)
-            return install;
-    return NULL;
+    int64_t half = install->granted_ms / 2, at;
+
+    install->retry_ms = RELAY_FOREVER;
+    if (install->granted_until_ms == RELAY_FOREVER || !install->bundle ||
+        install->granted_until_ms + 1000 >= bundle_expires(install->bundle))
+        return;
+    /* Spread by up to a tenth, so that what was put together is not refreshed together. */
+    at = install->granted_until_ms - install->granted_ms + half - (int64_t)(install->id % 64) * half / 640;
+    install->retry_ms = at > now ? at : now;
 }
 
 void install_free(struct relay *relay, struct install *install)
@@ -214,7 +229,8 @@ void install_remove(struct relay *relay, struct install *install)
     if (install->state == INSTALL_GONE)
         return;
     install->state = INSTALL_GONE;
-    detach(relay, install);
+    install->superseded = false;
+    detach(install);
     record_forget_install(relay, install);
     if (install->blocked_by)
         install->blocked_by->blocks = NULL;
@@ -232,7 +248,7 @@ void install_withdraw(struct relay *relay, struct install *install)
 {
     bool nothing_there = install->state == INSTALL_REFUSED || (install->state == INSTALL_PUT && !install->sent);
 
-    detach(relay, install);
+    detach(install);
     install->awaited = false;
     if (nothing_there) {
         install_remove(relay, install);
@@ -282,15 +298,32 @@ void install_set_user(struct install *install, void *user)
     install->user = user;
 }
 
+/* Under attack if any of them says so. */
+static enum wire_attack_status attack_status(const struct bundle *bundle)
+{
+    enum wire_attack_status combined = 0;
+    const struct demand *demand;
+
+    DL_FOREACH2(bundle->demands, demand, bundle_next)
+    {
+        enum wire_attack_status one = demand->mitigation->attack_status;
+
+        if (one == WIRE_UNDER_ATTACK || (one && !combined))
+            combined = one;
+    }
+    return combined;
+}
+
 void relay_install_request(const struct install *install, int64_t now, struct install_request *out,
                            struct wire_scope *scratch)
 {
-    const struct mitigation *member = install->member;
+    const struct bundle *bundle = install->bundle;
+    int64_t expires = bundle ? bundle_expires(bundle) : RELAY_FOREVER;
 
     memset(scratch, 0, sizeof(*scratch));
     memset(out, 0, sizeof(*out));
     out->id = install->id;
-    out->client = member ? member->owner->public.client : "";
+    out->client = bundle && bundle->demands ? bundle->demands->mitigation->owner->public.client : "";
     out->mid = install->mid;
     out->scope = scratch;
     out->hop_limit = install->hop_limit;
@@ -301,10 +334,10 @@ void relay_install_request(const struct install *install, int64_t now, struct in
     scratch->trigger = install->trigger;
     scratch->has_lifetime = true;
     scratch->lifetime = WIRE_LIFETIME_INDEFINITE;
-    if (member && member->expires_ms != RELAY_FOREVER)
-        scratch->lifetime = member->expires_ms > now ? (member->expires_ms - now + 999) / 1000 : 1;
-    if (member && (install->efficacy || install->cuid->job))
-        scratch->attack_status = member->attack_status;
+    if (expires != RELAY_FOREVER)
+        scratch->lifetime = expires > now ? (expires - now + 999) / 1000 : 1;
+    if (bundle && (install->efficacy || install->cuid->job))
+        scratch->attack_status = attack_status(bundle);
 }
 
 int relay_upstream_cuid_each(const struct relay *relay, size_t target, const struct requester *owner,

@@ -148,62 +148,188 @@ static bool find_target(const struct relay *relay, const char *name, size_t *tar
     return false;
 }
 
-/* 1: understood, and of no use any more: the target is not configured, or its cuid is another now. */
-static int load_install(struct relay *relay, struct reader *reader)
+/* ---- Installs: loose until a bundle claims them ---- */
+
+struct loose {
+    struct install *install;
+    UT_hash_handle hh;
+    size_t length;
+    uint8_t key[]; /* upstream cuid, trigger, and what it is for */
+};
+
+/* Where requests are merged an install is known by its scope; else by the one mitigation it is for. */
+static struct loose *loose_new(const struct upstream_cuid_state *cuid, bool trigger, const struct scope *scope,
+                               const struct requester_state *requester, uint32_t mid)
 {
-    char target_name[256], cuid_text[RELAY_CUID_MAX + 1];
-    struct install loaded = {0};
-    struct loaded_requester memory;
+    struct wire_scope only = {.target = scope ? scope->target : (struct wire_target){0}, .trigger = true};
+    struct wire_message message = {.type = WIRE_MITIGATION, .scopes = &only, .scope_count = 1};
+    struct loose *loose = calloc(1, sizeof(*loose) + sizeof(cuid) + 1 + WIRE_BODY_MAX);
+    size_t head = sizeof(cuid) + 1;
+
+    if (!loose)
+        return NULL;
+    memcpy(loose->key, &cuid, sizeof(cuid));
+    loose->key[sizeof(cuid)] = trigger;
+    if (cuid->merges && scope)
+        loose->length = head + wire_encode_cbor(&message, loose->key + head, WIRE_BODY_MAX);
+    else
+        loose->length = head + (size_t)snprintf((char *)loose->key + head, REQUESTER_KEY_MAX + 12, "%s%c%u",
+                                                requester ? requester->key : "", RELAY_SEPARATOR, mid);
+    return loose;
+}
+
+static int loose_keep(struct relay *relay, struct install *install, const struct requester_state *requester,
+                      uint32_t mid)
+{
+    struct loose *loose = loose_new(install->cuid, install->trigger, install->scope, requester, mid), *other, *trimmed;
+
+    if (!loose)
+        return -1;
+    trimmed = realloc(loose, sizeof(*loose) + loose->length);
+    loose = trimmed ? trimmed : loose;
+    loose->install = install;
+    HASH_FIND(hh, relay->loose, loose->key, loose->length, other);
+    if (!other)
+        HASH_ADD_KEYPTR(hh, relay->loose, loose->key, loose->length, loose);
+    if (other || !loose->hh.tbl) {
+        free(loose);
+        install->state = INSTALL_WITHDRAW; /* the same again: one of them goes */
+    }
+    return 0;
+}
+
+struct install *loose_claim(struct relay *relay, const struct bundle *bundle, const struct scope *scope)
+{
+    struct loose *wanted, *found;
+    struct install *install;
+
+    if (!relay->loose)
+        return NULL;
+    wanted = loose_new(bundle->cuid, bundle->trigger, scope, bundle->demands->mitigation->owner,
+                       bundle->demands->mitigation->mid);
+    if (!wanted)
+        return NULL;
+    HASH_FIND(hh, relay->loose, wanted->key, wanted->length, found);
+    free(wanted);
+    if (!found)
+        return NULL;
+    install = found->install;
+    HASH_DEL(relay->loose, found);
+    free(found);
+    if (!install->scope)
+        install->scope = scope_ref((struct scope *)scope);
+    install_block(install); /* the ids say which of two with the same mid came first */
+    return install;
+}
+
+/* What nobody wants any more is withdrawn. */
+static void loose_withdraw(struct relay *relay)
+{
+    struct loose *loose = relay->loose, *next;
+
+    HASH_CLEAR(hh, relay->loose);
+    for (; loose; loose = next) {
+        next = loose->hh.next;
+        install_withdraw(relay, loose->install);
+        free(loose);
+    }
+}
+
+/* NULL with reader->bad unset: the install had none. */
+static struct scope *take_install_scope(struct reader *reader)
+{
+    struct wire_message *message;
+    struct scope *scope;
+    const cbor_item_t *item =
+        reader->next < cbor_array_size(reader->array) ? cbor_array_handle(reader->array)[reader->next] : NULL;
+
+    if (item && cbor_isa_bytestring(item) && cbor_bytestring_length(item) == 0)
+        return NULL;
+    message = take_scope(reader);
+    scope = message ? scope_new(&message->scopes[0].target) : NULL;
+    if (!scope)
+        reader->bad = true;
+    wire_free(message);
+    return scope;
+}
+
+struct loaded_install {
+    char target[256], cuid[RELAY_CUID_MAX + 1];
+    uint32_t mid;
+    enum install_state state;
+    enum wire_status status;
+    bool trigger;
+    int64_t granted_until_ms, member_mid;
+    uint8_t hop_limit;
+    uint64_t id;
+    struct loaded_requester requester;
     struct relay_requester from;
+    struct scope *scope;
+};
+
+static void take_install(struct reader *reader, struct loaded_install *out)
+{
+    take_text(reader, out->target, sizeof(out->target));
+    take_text(reader, out->cuid, sizeof(out->cuid));
+    out->mid = (uint32_t)take_int(reader, 0, UINT32_MAX);
+    out->state = (enum install_state)take_int(reader, INSTALL_PUT, INSTALL_GONE);
+    out->trigger = take_int(reader, 0, 1) != 0;
+    out->granted_until_ms = take_moment(reader);
+    out->hop_limit = (uint8_t)take_int(reader, 0, 255);
+    out->id = (uint64_t)take_int(reader, 1, INT64_MAX);
+    out->from = take_requester(reader, &out->requester);
+    out->member_mid = take_int(reader, -1, UINT32_MAX);
+    out->status = (enum wire_status)take_int(reader, 0, WIRE_STATUS_SIGNAL_LOSS);
+    out->scope = take_install_scope(reader);
+}
+
+/* 1: understood, and of no use any more: the target is not configured, or its cuid is another now. */
+static int place_install(struct relay *relay, const struct loaded_install *loaded)
+{
     struct requester_state *requester = NULL;
     struct upstream_cuid_state *cuid;
     struct install *install;
-    struct mitigation *member = NULL;
     size_t target;
-    int64_t member_mid;
 
-    take_text(reader, target_name, sizeof(target_name));
-    take_text(reader, cuid_text, sizeof(cuid_text));
-    loaded.mid = (uint32_t)take_int(reader, 0, UINT32_MAX);
-    loaded.state = (enum install_state)take_int(reader, INSTALL_PUT, INSTALL_GONE);
-    loaded.trigger = take_int(reader, 0, 1) != 0;
-    loaded.granted_until_ms = take_moment(reader);
-    loaded.hop_limit = (uint8_t)take_int(reader, 0, 255);
-    loaded.id = (uint64_t)take_int(reader, 1, INT64_MAX);
-    from = take_requester(reader, &memory);
-    member_mid = take_int(reader, -1, UINT32_MAX);
-    loaded.status = (enum wire_status)take_int(reader, 0, WIRE_STATUS_SIGNAL_LOSS);
-    if (reader->bad)
-        return -1;
-    if (!find_target(relay, target_name, &target) || loaded.state == INSTALL_REFUSED || loaded.state == INSTALL_GONE)
+    if (!find_target(relay, loaded->target, &target) || loaded->state == INSTALL_REFUSED ||
+        loaded->state == INSTALL_GONE)
         return 1;
-    if (from.cuid[0])
-        requester = requester_get(relay, &from);
-    if (member_mid >= 0 && requester)
-        member = mitigation_look(requester, (uint32_t)member_mid);
+    if (loaded->from.cuid[0])
+        requester = requester_get(relay, &loaded->from);
     cuid = upstream_cuid_get(relay, target, requester);
     if (!cuid)
         return -1;
-    if (strcmp(cuid->public.cuid, cuid_text) != 0) {
+    if (strcmp(cuid->public.cuid, loaded->cuid) != 0) {
         upstream_cuid_release(relay, cuid);
         return 1;
     }
-    install = install_new(relay, cuid, loaded.id);
+    install = install_new(relay, cuid, loaded->id);
     if (!install)
         return -1;
-    install->mid = loaded.mid;
-    install->trigger = loaded.trigger;
-    install->granted_until_ms = loaded.granted_until_ms;
-    install->hop_limit = loaded.hop_limit;
-    install->status = loaded.status;
+    install->mid = loaded->mid;
+    install->trigger = loaded->trigger;
+    install->granted_until_ms = loaded->granted_until_ms;
+    install->hop_limit = loaded->hop_limit;
+    install->status = loaded->status;
+    install->scope = loaded->scope ? scope_ref(loaded->scope) : NULL;
     install->sent = true;
-    install->state = member ? loaded.state : INSTALL_WITHDRAW;
-    if (member && loaded.state != INSTALL_WITHDRAW) {
-        install->scope = scope_ref(member->scope);
-        install_attach(relay, install, member);
-        install_block(install); /* the ids say which of two with the same mid came first */
-    }
-    return 0;
+    install->state = loaded->state;
+    install->awaited = loaded->state == INSTALL_PUT;
+    if (loaded->state == INSTALL_WITHDRAW)
+        return 0;
+    return loose_keep(relay, install, requester, loaded->member_mid >= 0 ? (uint32_t)loaded->member_mid : 0);
+}
+
+static int load_install(struct relay *relay, struct reader *reader)
+{
+    struct loaded_install loaded = {.scope = NULL};
+    int status = -1;
+
+    take_install(reader, &loaded);
+    if (!reader->bad)
+        status = place_install(relay, &loaded);
+    scope_unref(loaded.scope);
+    return status;
 }
 
 static int load_counter(struct relay *relay, const char *key, struct reader *reader)
@@ -263,39 +389,28 @@ int relay_load(struct relay *relay, int table, const char *key, size_t key_lengt
     return status;
 }
 
-/* It was not accepted yet: what it overrides stays until it is. */
-static void wait_on(struct relay *relay, int64_t now, struct mitigation *mitigation)
-{
-    struct install *install;
-
-    mitigation->wait = WAIT_CREATED;
-    mitigation->wait_until_ms = now + relay->policy->response_wait_ms;
-    DL_FOREACH(mitigation->installs, install)
-    {
-        install->awaited = install->state == INSTALL_PUT;
-    }
-}
-
 void relay_start(struct relay *relay, int64_t now)
 {
-    struct requester_state *requester, *next;
-    struct mitigation *mitigation, *after;
-    struct install *install, *next_install;
+    struct requester_state *requester;
+    struct mitigation *mitigation;
+    struct install *install;
 
-    HASH_ITER(hh, relay->requesters, requester, next)
-    {
-        requester->held++;
-        DL_FOREACH_SAFE(requester->ordered, mitigation, after)
+    /* All demands first: what is installed is compared with whole bundles only. */
+    for (requester = relay->requesters; requester; requester = requester->hh.next) {
+        DL_FOREACH(requester->ordered, mitigation)
         {
-            if (mitigation->overrides && mitigation->state == MITIGATION_LIVE)
-                wait_on(relay, now, mitigation);
-            reconcile(relay, now, mitigation, RECONCILE_CHANGE);
+            /* It was not accepted yet: what it overrides stays until it is. */
+            if (mitigation->overrides && mitigation->state == MITIGATION_LIVE) {
+                mitigation->wait = WAIT_CREATED;
+                mitigation->wait_until_ms = now + relay->policy->response_wait_ms;
+            }
+            reconcile_demands(relay, mitigation);
             mitigation_schedule(relay, mitigation);
         }
-        requester->held--;
     }
-    HASH_ITER(hh, relay->installs, install, next_install)
-    {
+    settle_bundles(relay, now);
+    loose_withdraw(relay);
+    for (install = relay->installs; install; install = install->hh.next) {
         if (install->cuid->job && install->state != INSTALL_GONE)
             install_send(relay, install);
         install_schedule(relay, install);

@@ -1,24 +1,23 @@
-/* plan: what should be installed at a target, one to one. Bundles of overlapping requests take this place. */
+/* plan: what a mitigation asks of a target. */
 
 #include <string.h>
 
 #include "aggregation/relay_state.h"
 
-void plan_target(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct plan_entry *out)
+void plan_target(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct plan *out)
 {
-    bool job = relay->policy->targets[target].kind == RELAY_MITIGATOR;
+    const struct relay_target *at = &relay->policy->targets[target];
+    bool job = at->kind == RELAY_MITIGATOR;
 
     memset(out, 0, sizeof(*out));
-    if (relay->policy->targets[target].disabled)
-        return;
     /* A mitigator goes on while the mitigation terminates (RFC 9132 section 4.4.4); an upstream is told
      * at once, and has a period of its own. */
-    if (mitigation->state == MITIGATION_ENDED || (mitigation->state == MITIGATION_TERMINATING && !job))
-        return;
-    if (job && !mitigation->active)
+    if (at->disabled || mitigation->state == MITIGATION_ENDED ||
+        (mitigation->state == MITIGATION_TERMINATING && !job) || (job && !mitigation->active))
         return;
     out->scope = mitigation->scope;
-    out->trigger = mitigation->trigger || mitigation->activated;
-    out->expires_ms = mitigation->expires_ms;
-    out->hop_limit = mitigation->hop_limit;
+    out->immediate = job || mitigation->trigger || mitigation->activated;
+    /* Made immediate, it stays preconfigured as well: others in its bundle are not touched. Under a
+     * client's own cuid its mid can only be one of them. */
+    out->preconfigured = !job && !mitigation->trigger && (!at->identity_client || !mitigation->activated);
 }

@@ -1,107 +1,100 @@
-/* reconcile: the difference between what is planned and what is installed, as things to send. */
+/* reconcile: what a mitigation asks of each target, and what follows for what is installed there. */
 
 #include <string.h>
 
 #include "aggregation/relay_state.h"
 
-#define IDS_A_BLOCK 1024
-#define MIDS_A_BLOCK 64
 #define WITHDRAW_RETRY_MS 30000
-/* RFC 9132 section 4.4.1.1: a mid at 3/4 of 2^32 - 1 starts again from 0 when no attack is on. */
-#define MID_ROLLOVER 3221225471u
 
-static uint32_t next_mid(struct relay *relay, struct upstream_cuid_state *cuid, const struct mitigation *mitigation)
+static bool wanted(const struct plan *plan, bool trigger)
 {
-    if (relay->policy->targets[cuid->public.target].kind == RELAY_MITIGATOR ||
-        relay->policy->targets[cuid->public.target].identity_client)
-        return mitigation->mid;
-    if (cuid->counter->next >= MID_ROLLOVER && !cuid->installs) {
-        cuid->counter->next = 0;
-        cuid->counter->reserved = 0;
-    }
-    return (uint32_t)counter_take(relay, cuid->counter, MIDS_A_BLOCK);
+    return plan->scope && (trigger ? plan->immediate : plan->preconfigured);
 }
 
-static int create(struct relay *relay, struct mitigation *mitigation, size_t target, const struct plan_entry *want)
+static void leave_target(struct relay *relay, struct mitigation *mitigation, size_t target, const struct plan *plan)
 {
-    struct upstream_cuid_state *cuid = upstream_cuid_get(relay, target, mitigation->owner);
-    struct install *install;
+    for (int trigger = 0; trigger < 2; trigger++) {
+        struct demand *have = demand_find(mitigation, target, trigger);
 
-    if (!cuid)
-        return -1;
-    install = install_new(relay, cuid, counter_take(relay, relay->install_ids, IDS_A_BLOCK));
-    if (!install) {
-        upstream_cuid_release(relay, cuid);
-        return -1;
+        if (have && !wanted(plan, trigger))
+            demand_remove(relay, have);
     }
-    install->scope = scope_ref(want->scope);
-    install->trigger = want->trigger;
-    install->hop_limit = want->hop_limit;
-    install->mid = next_mid(relay, cuid, mitigation);
-    /* A job is there as soon as it is handed over; what it reports comes later. */
-    install->state = cuid->job ? INSTALL_LIVE : INSTALL_PUT;
-    install->awaited = !cuid->job && mitigation->wait != WAIT_NONE;
-    install_attach(relay, install, mitigation);
-    install_block(install);
-    record_install(relay, install);
+}
+
+static int join_target(struct relay *relay, struct mitigation *mitigation, size_t target, const struct plan *plan)
+{
+    int result = 0;
+
+    for (int trigger = 0; trigger < 2; trigger++)
+        if (wanted(plan, trigger) && !demand_find(mitigation, target, trigger) &&
+            demand_add(relay, mitigation, target, trigger, plan->scope) != 0)
+            result = -1;
+    return result;
+}
+
+int reconcile_demands(struct relay *relay, struct mitigation *mitigation)
+{
+    int result = 0;
+
+    for (size_t target = 0; target < relay->policy->target_count; target++) {
+        bool same_mid = relay->policy->targets[target].identity_client;
+        struct plan plan;
+
+        plan_target(relay, mitigation, target, &plan);
+        /* With mids of our own what joins comes before what leaves: no moment without any. The client's own
+         * mid must be deleted before it can be put as something else. */
+        if (same_mid)
+            leave_target(relay, mitigation, target, &plan);
+        if (join_target(relay, mitigation, target, &plan) != 0)
+            result = -1;
+        if (!same_mid)
+            leave_target(relay, mitigation, target, &plan);
+    }
+    return result;
+}
+
+/* The client repeated its request: so do we where it stands alone; a bundle is refreshed in its own time. */
+static void again(struct relay *relay, int64_t now, struct install *install, enum reconcile_cause cause)
+{
+    bool efficacy = cause == RECONCILE_EFFICACY && install->state == INSTALL_LIVE;
+
+    if (install->superseded)
+        return;
+    if (install->bundle->cuid->merges && !efficacy) {
+        if (install->state == INSTALL_LIVE) {
+            install_plan_refresh(install, now);
+            install_schedule(relay, install);
+        }
+        return;
+    }
+    install->efficacy = efficacy;
+    install->awaited = !install->bundle->cuid->job;
+    install->refusal = 0;
+    if (install->state == INSTALL_REFUSED)
+        install->state = INSTALL_PUT;
     install_send(relay, install);
-    return 0;
-}
-
-static int replace(struct relay *relay, struct mitigation *mitigation, struct install *have,
-                   const struct plan_entry *want)
-{
-    size_t target = have->cuid->public.target;
-    bool same_mid = relay->policy->targets[target].identity_client;
-
-    /* With a mid of our own the new one is put before the old one goes: no moment without any. */
-    if (!same_mid && create(relay, mitigation, target, want) != 0)
-        return -1;
-    install_withdraw(relay, have);
-    return same_mid ? create(relay, mitigation, target, want) : 0;
-}
-
-static void again(struct relay *relay, struct mitigation *mitigation, struct install *have,
-                  const struct plan_entry *want, enum reconcile_cause cause)
-{
-    have->hop_limit = want->hop_limit;
-    have->efficacy = cause == RECONCILE_EFFICACY && have->state == INSTALL_LIVE;
-    have->awaited = !have->cuid->job && mitigation->wait != WAIT_NONE;
-    have->refusal = 0;
-    if (have->state == INSTALL_REFUSED)
-        have->state = INSTALL_PUT;
-    install_send(relay, have);
-}
-
-static int reconcile_target(struct relay *relay, struct mitigation *mitigation, size_t target,
-                            enum reconcile_cause cause)
-{
-    struct install *have = install_at(mitigation, target);
-    struct plan_entry want;
-
-    plan_target(relay, mitigation, target, &want);
-    if (!want.scope) {
-        if (have)
-            install_withdraw(relay, have);
-        return 0;
-    }
-    if (!have)
-        return create(relay, mitigation, target, &want);
-    if (!have->cuid->job && (have->trigger != want.trigger || have->scope != want.scope))
-        return replace(relay, mitigation, have, &want);
-    if (cause != RECONCILE_CHANGE)
-        again(relay, mitigation, have, &want, cause);
-    return 0;
 }
 
 int reconcile(struct relay *relay, int64_t now, struct mitigation *mitigation, enum reconcile_cause cause)
 {
-    int result = 0;
+    int result = reconcile_demands(relay, mitigation);
+    struct demand *demand;
 
-    (void)now;
-    for (size_t target = 0; target < relay->policy->target_count; target++)
-        if (reconcile_target(relay, mitigation, target, cause) != 0)
-            result = -1;
+    if (cause != RECONCILE_CHANGE) {
+        DL_FOREACH(mitigation->demands, demand)
+        {
+            struct install *install;
+
+            if (!demand->bundle->cuid->merges)
+                for (install = demand->bundle->installs; install; install = install->next)
+                    install->hop_limit = mitigation->hop_limit;
+            DL_FOREACH(demand->bundle->installs, install)
+            {
+                again(relay, now, install, cause);
+            }
+        }
+    }
+    settle_bundles(relay, now);
     return result;
 }
 

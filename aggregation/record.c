@@ -150,16 +150,19 @@ int record_mitigation(struct relay *relay, const struct mitigation *mitigation)
 int record_install(struct relay *relay, const struct install *install)
 {
     const struct requester_state *requester = install->cuid->requester;
-    const struct mitigation *member = install->member;
-    struct writer writer = begin(relay, 14);
+    const struct mitigation *member = NULL; /* the only one, where nothing is merged */
+    struct writer writer = begin(relay, 15);
     char key[24];
 
+    if (install->bundle && !install->cuid->merges)
+        member = install->bundle->demands->mitigation;
     if (!requester && member)
         requester = member->owner;
     put_text(&writer, install_target(relay, install)->name);
     put_text(&writer, install->cuid->public.cuid);
     put_int(&writer, install->mid);
-    put_int(&writer, install->state);
+    /* After a crash what was to be replaced goes. */
+    put_int(&writer, install->superseded ? INSTALL_WITHDRAW : install->state);
     put_int(&writer, install->trigger);
     put_int(&writer, moment(install->granted_until_ms));
     put_int(&writer, install->hop_limit);
@@ -170,6 +173,10 @@ int record_install(struct relay *relay, const struct install *install)
     put_text(&writer, requester ? requester->public.identity_hash : "");
     put_int(&writer, member ? (int64_t)member->mid : -1);
     put_int(&writer, install->status);
+    if (install->scope)
+        put_scope(&writer, install->scope);
+    else
+        advance(&writer, cbor_encode_bytestring_start(0, writer.at, writer.left));
     return finish(relay, &writer, TABLE_INSTALL, key, install_key(install, key));
 }
 

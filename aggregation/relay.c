@@ -9,7 +9,6 @@
 struct relay *relay_new(const struct relay_policy *policy, const struct relay_effects *effects, void *arg)
 {
     struct relay *relay = calloc(1, sizeof(*relay));
-    bool shared_by_clients = false;
 
     if (!relay)
         return NULL;
@@ -22,10 +21,8 @@ struct relay *relay_new(const struct relay_policy *policy, const struct relay_ef
         if (target->kind != RELAY_UPSTREAM || target->disabled)
             continue;
         relay->has_upstream = true;
-        shared_by_clients = shared_by_clients || (!target->identity_client && !target->per_client);
     }
-    relay->disjoint = shared_by_clients;
-    if (relay->disjoint || policy->reject_conflicts || !relay->has_upstream) {
+    if (policy->reject_conflicts || !relay->has_upstream) {
         relay->index = overlap_index_new();
         if (!relay->index)
             goto out_of_memory;
@@ -51,6 +48,8 @@ static void free_mitigations(struct relay *relay, struct requester_state *reques
 
         for (size_t i = 0; i < mitigation->exchange_count; i++)
             relay->effects->ignore(relay->arg, mitigation->exchanges[i]);
+        while (mitigation->demands)
+            demand_drop(relay, mitigation->demands);
         mitigation_free(relay, mitigation);
     }
     requester->held--;
@@ -77,7 +76,8 @@ void relay_free(struct relay *relay)
         return;
     effects_drop(relay);
     while (relay->installs) {
-        relay->installs->member = NULL;
+        if (relay->installs->bundle)
+            relay->installs->bundle->installs = NULL; /* none of them is looked at again */
         install_free(relay, relay->installs);
     }
     for (requester = relay->requesters; requester; requester = next) {
@@ -85,8 +85,11 @@ void relay_free(struct relay *relay)
         free_mitigations(relay, requester);
         requester_release(relay, requester);
     }
-    for (cuid = relay->cuids; cuid; cuid = cuid->hh.next)
+    for (cuid = relay->cuids; cuid; cuid = cuid->hh.next) {
         relay->effects->upstream_cuid_gone(relay->arg, &cuid->public);
+        overlap_index_free(cuid->index[0]);
+        overlap_index_free(cuid->index[1]);
+    }
     FREE_TABLE(upstream_cuid_state, relay->cuids);
     FREE_TABLE(binding, relay->bindings);
     FREE_TABLE(binding_count, relay->binding_counts);

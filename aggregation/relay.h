@@ -37,6 +37,7 @@ struct relay_target {
     bool identity_client; /* downstream cuid and mid pass; else the gateway's own */
     bool per_client;      /* one upstream session, and with identity gateway one cuid, per requester */
     bool insert_cdid;
+    size_t body_max; /* bytes of a request body that fit its path MTU (section 7.3); 0: any */
 };
 
 struct relay_policy {
@@ -113,7 +114,7 @@ struct upstream_cuid {
  * an install answers the same again with relay_install_request. */
 struct install_request {
     uint64_t id;        /* stable over restarts: the job of a mitigator */
-    const char *client; /* configured name of the first member's owner */
+    const char *client; /* configured name of the owner; of one of them when several are merged */
     uint32_t mid;
     const struct wire_scope *scope; /* target, lifetime, trigger, attack_status: as it is to be sent */
     bool if_match;

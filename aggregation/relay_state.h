@@ -115,12 +115,37 @@ struct mitigation {
     int64_t wait_until_ms;
     void *exchanges[RELAY_EXCHANGES];
     size_t exchange_count;
-    struct install *installs; /* at most one for each target */
+    struct demand *demands;
     bool indexed;
     struct timer timer;
     struct effect changed, gone;
     UT_hash_handle hh;
     struct mitigation *prev, *next; /* ordered */
+};
+
+/* What one mitigation asks of one target: at most one immediate and one preconfigured. */
+struct demand {
+    struct mitigation *mitigation;
+    struct bundle *bundle;
+    struct scope *scope;        /* as that target is to see it */
+    struct demand *prev, *next; /* of the mitigation */
+    struct demand *bundle_prev, *bundle_next;
+    struct demand *root; /* scratch: of the component it belongs to */
+};
+
+/*
+ * A connected component of overlap among the demands under one upstream cuid and trigger type: what is
+ * one request there, or several when it does not fit a message. Alone where nothing is merged: at
+ * mitigators, and under a client's own cuid.
+ */
+struct bundle {
+    struct upstream_cuid_state *cuid;
+    bool trigger;
+    bool dirty; /* what is installed may not be what is wanted */
+    struct demand *demands;
+    size_t demand_count;
+    struct install *installs;
+    struct bundle *next_dirty;
 };
 
 enum install_state {
@@ -138,19 +163,23 @@ struct install {
     bool trigger;
     enum install_state state;
     struct scope *scope;
-    struct mitigation *member;  /* NULL: an orphan to be withdrawn */
+    struct bundle *bundle;      /* NULL: nobody's, to be withdrawn */
+    bool superseded;            /* no longer wanted; stays until what replaces it is accepted */
+    bool kept;                  /* scratch: wanted as it is */
     struct install *blocked_by; /* same cuid and mid upstream, being withdrawn: that comes first */
     struct install *blocks;
     bool pending;  /* something is to be sent */
     bool sent;     /* it may be there already */
     bool efficacy; /* ... as an efficacy update */
-    bool awaited;  /* its answer is part of the verdict that the member waits for */
+    bool awaited;  /* its answer is part of the verdict that a mitigation waits for */
     uint8_t hop_limit;
     int64_t answered_ms;      /* when a put was last answered 2.xx; 0: never */
     int64_t granted_until_ms; /* what the upstream granted */
+    int64_t granted_ms;       /* for how long that was */
     int64_t retry_ms;         /* refresh at half-life, or a put again after 5.03; RELAY_FOREVER: none */
     enum wire_status status;  /* 0: not known yet */
     struct relay_counters counters;
+    uint64_t bytes_before, pkts_before; /* totals of those that it took the place of */
     struct wire_conflict *conflict;
     int refusal; /* code, 0: none */
     char diagnostic[160];
@@ -158,7 +187,7 @@ struct install {
     void *user;
     struct timer timer;
     struct effect sync, gone;
-    struct install *prev, *next;           /* of the member */
+    struct install *prev, *next;           /* of the bundle */
     struct install *cuid_prev, *cuid_next; /* of the upstream cuid */
     UT_hash_handle hh;                     /* by id */
 };
@@ -169,6 +198,9 @@ struct upstream_cuid_state {
     struct requester_state *requester; /* NULL: shared by all */
     struct counter *counter;           /* of mids; NULL with identity client */
     bool job;                          /* the target is a mitigator */
+    bool merges;                       /* overlapping demands are bundled */
+    struct overlap_index *index[2];    /* of demands, by trigger; NULL: nothing is merged */
+    size_t bundle_count;
     struct install *installs;
     size_t active_count;
     UT_hash_handle hh;
@@ -197,7 +229,8 @@ struct relay {
     struct upstream_cuid_state *cuids;
     struct install *installs;
     struct overlap_index *index; /* of all requesters, for conflicts between them; NULL: not needed */
-    bool disjoint;               /* some upstream has one cuid of ours for all */
+    struct bundle *dirty_bundles, *last_dirty_bundle;
+    struct loose *loose; /* installs that were loaded and wait to be claimed, until the start is over */
     bool has_upstream;
     size_t mitigation_count;
     size_t *target_active;
@@ -271,16 +304,35 @@ void conflict_clear(struct relay *relay, int64_t now, struct mitigation *ended);
  * its own terminates there. */
 void conflict_override(struct relay *relay, int64_t now, struct mitigation *mitigation);
 
-/* plan.c: what should be installed at a target for a mitigation. Replaced by bundles. */
-struct plan_entry {
+/* plan.c: what a mitigation asks of a target. */
+struct plan {
     struct scope *scope; /* borrowed; NULL: nothing */
-    bool trigger;
-    int64_t expires_ms;
-    uint8_t hop_limit;
+    bool immediate, preconfigured;
 };
-void plan_target(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct plan_entry *out);
+void plan_target(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct plan *out);
+
+/* bundle.c: demands and their bundles. */
+struct demand *demand_find(const struct mitigation *mitigation, size_t target, bool trigger);
+/* 0, or -1 out of memory: then nothing was added. */
+int demand_add(struct relay *relay, struct mitigation *mitigation, size_t target, bool trigger, struct scope *scope);
+void demand_remove(struct relay *relay, struct demand *demand);
+void demand_drop(struct relay *relay, struct demand *demand); /* at the end of all: its bundle with the last one */
+void bundle_soil(struct relay *relay, struct bundle *bundle); /* to be settled */
+int64_t bundle_expires(const struct bundle *bundle);
+const struct relay_target *bundle_target(const struct relay *relay, const struct bundle *bundle);
+/* Is the demand served by what is there, as far as we were answered. */
+bool demand_covered(const struct demand *demand);
+
+/* settle.c: the difference between what a bundle wants and what is installed for it. */
+void settle_bundles(struct relay *relay, int64_t now);
+void settle_inherit(struct bundle *bundle);                       /* counters of what is about to go */
+void settle_answered(struct relay *relay, struct bundle *bundle); /* what is superseded goes, when it can */
+
+/* load.c: an install that was loaded, wanted as it is; NULL: there is none. */
+struct install *loose_claim(struct relay *relay, const struct bundle *bundle, const struct scope *scope);
 
 /* reconcile.c */
+int reconcile_demands(struct relay *relay, struct mitigation *mitigation); /* bundles are settled later */
 enum reconcile_cause { RECONCILE_CHANGE, RECONCILE_REFRESH, RECONCILE_EFFICACY };
 /* 0, or -1 out of memory: then nothing was installed anew. */
 int reconcile(struct relay *relay, int64_t now, struct mitigation *mitigation, enum reconcile_cause cause);
@@ -294,16 +346,22 @@ void install_sync(struct relay *relay, struct install *install); /* carries the 
 void install_withdraw(struct relay *relay, struct install *install);
 void install_remove(struct relay *relay, struct install *install);
 void install_schedule(struct relay *relay, struct install *install);
-void install_attach(struct relay *relay, struct install *install, struct mitigation *mitigation);
+void install_attach(struct relay *relay, struct install *install, struct bundle *bundle);
+/* To another bundle of the same cuid and trigger type. */
+void install_move(struct install *install, struct bundle *bundle);
 /* The same mid under the same cuid is being withdrawn: the new one must not overtake that. */
 void install_block(struct install *install);
-struct install *install_at(const struct mitigation *mitigation, size_t target);
+/* When to refresh there what was granted for a shorter time than is wanted. */
+void install_plan_refresh(struct install *install, int64_t now);
 const struct relay_target *install_target(const struct relay *relay, const struct install *install);
 struct upstream_cuid_state *upstream_cuid_get(struct relay *relay, size_t target, struct requester_state *requester);
 void upstream_cuid_release(struct relay *relay, struct upstream_cuid_state *cuid);
 
 /* feedback.c: what targets say, as the client sees it */
 void feedback(struct relay *relay, int64_t now, struct mitigation *mitigation);
+/* An upstream's conflict in the client's own terms, one block; NULL: it does not concern this client. */
+struct wire_conflict *feedback_conflict(const struct relay *relay, const struct install *install,
+                                        const struct mitigation *mitigation);
 
 /* record.c */
 int record_mitigation(struct relay *relay, const struct mitigation *mitigation);

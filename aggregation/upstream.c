@@ -8,67 +8,48 @@
 
 #define RETRY_REFUSED_MS 30000 /* after 5.03 without Max-Age */
 #define RETRY_REFUSED_MAX_MS 3600000
+#define RETRY_HELD_UP_MS 3000
 #define PUT_AGAIN_MS 10000 /* an upstream that forgets is asked again no faster than this */
 
-/* An upstream's mid means nothing to the client unless it is its own; ACLs and other clients' targets stay. */
-static void set_conflict(struct relay *relay, struct install *install, const struct wire_conflict *conflict)
+static void set_conflict(struct install *install, const struct wire_conflict *conflict)
 {
-    bool own_mids = !relay->policy->targets[install->cuid->public.target].identity_client;
-    const struct install *other;
-
     free(install->conflict);
     install->conflict = conflict ? conflict_copy(conflict) : NULL;
-    if (!install->conflict || !own_mids || !install->conflict->has_mid)
-        return;
-    install->conflict->has_mid = false;
-    DL_FOREACH2(install->cuid->installs, other, cuid_next)
-    {
-        if (other->mid == conflict->mid && other->member && install->member &&
-            other->member->owner == install->member->owner) {
-            install->conflict->has_mid = true;
-            install->conflict->mid = other->member->mid;
-        }
-    }
 }
 
-/* Refresh at half of what was granted, when that ends before the client's own lifetime; spread by up
- * to a tenth so that what was put together is not refreshed together. */
-static void set_granted(struct relay *relay, struct install *install, int64_t now, int64_t lifetime)
+static void set_granted(struct install *install, int64_t now, int64_t lifetime)
 {
-    int64_t half;
-
     install->granted_until_ms = RELAY_FOREVER;
-    install->retry_ms = RELAY_FOREVER;
-    if (lifetime == WIRE_LIFETIME_INDEFINITE)
-        return;
-    install->granted_until_ms = now + lifetime * 1000;
-    half = lifetime * 500;
-    if (install->member && install->granted_until_ms + 1000 < install->member->expires_ms)
-        install->retry_ms = now + half - (int64_t)(install->id % 64) * half / 640;
-    (void)relay;
+    install->granted_ms = 0;
+    if (lifetime != WIRE_LIFETIME_INDEFINITE) {
+        install->granted_ms = lifetime * 1000;
+        install->granted_until_ms = now + install->granted_ms;
+    }
+    install_plan_refresh(install, now);
 }
 
 static void accepted(struct relay *relay, int64_t now, struct install *install,
                      const struct relay_upstream_answer *answer)
 {
     const struct wire_message *body = answer->body;
+    int64_t expires = install->bundle ? bundle_expires(install->bundle) : RELAY_FOREVER;
+    int64_t lifetime = expires == RELAY_FOREVER ? WIRE_LIFETIME_INDEFINITE : (expires - now + 999) / 1000;
     bool was_live = install->state == INSTALL_LIVE;
-    int64_t lifetime = WIRE_LIFETIME_INDEFINITE;
 
     install->state = INSTALL_LIVE;
     install->refusal = 0;
     install->efficacy = false;
     install->answered_ms = now;
-    if (install->member && install->member->expires_ms != RELAY_FOREVER)
-        lifetime = (install->member->expires_ms - now + 999) / 1000;
     if (body && body->type == WIRE_MITIGATION && body->scope_count == 1) {
         if (body->scopes[0].has_lifetime)
             lifetime = body->scopes[0].lifetime;
-        set_conflict(relay, install, body->scopes[0].conflict);
+        set_conflict(install, body->scopes[0].conflict);
     }
-    set_granted(relay, install, now, lifetime);
+    set_granted(install, now, lifetime);
     if (!was_live)
         record_install(relay, install);
+    if (install->bundle)
+        settle_inherit(install->bundle);
 }
 
 /* The cuid is somebody else's there: a new one must be made (RFC 9132 section 4.4.1.1). */
@@ -91,7 +72,7 @@ static bool collided(struct relay *relay, struct install *install, const struct 
     relay->effects->alert(relay->arg, "cuid-collision", install_target(relay, install)->name);
     DL_FOREACH2(cuid->installs, other, cuid_next)
     {
-        if (other->member) {
+        if (other->bundle && other->state != INSTALL_REFUSED) {
             other->state = INSTALL_PUT;
             install_send(relay, other);
         }
@@ -99,33 +80,83 @@ static bool collided(struct relay *relay, struct install *install, const struct 
     return true;
 }
 
+static bool serves_all(const struct bundle *bundle)
+{
+    const struct demand *demand;
+
+    if (!bundle)
+        return false;
+    DL_FOREACH2(bundle->demands, demand, bundle_next)
+    {
+        if (!demand_covered(demand))
+            return false;
+    }
+    return true;
+}
+
+/* Does somebody wait for the verdict on it? */
+static bool waited_for(const struct install *install)
+{
+    const struct demand *demand;
+
+    if (!install->bundle)
+        return false;
+    DL_FOREACH2(install->bundle->demands, demand, bundle_next)
+    {
+        if (demand->mitigation->wait != WAIT_NONE)
+            return true;
+    }
+    return false;
+}
+
+/* One of our own with a higher mid that overlaps it and is being withdrawn: it is refused for as long only. */
+static bool held_up(const struct install *install)
+{
+    const struct install *other;
+
+    DL_FOREACH2(install->cuid->installs, other, cuid_next)
+    {
+        if (other->state == INSTALL_WITHDRAW && other->mid > install->mid && other->trigger == install->trigger &&
+            other->scope && install->scope && scope_overlap(&other->scope->target, &install->scope->target))
+            return true;
+    }
+    return false;
+}
+
 static void refused(struct relay *relay, int64_t now, struct install *install,
                     const struct relay_upstream_answer *answer)
 {
     const struct wire_message *body = answer->body;
-    const struct mitigation *member = install->member;
+    int64_t wait = answer->max_age > 0 ? answer->max_age * 1000 : RETRY_REFUSED_MS;
 
     install->refusal = answer->code;
     install->refusal_max_age = answer->max_age;
     install->efficacy = false;
     snprintf(install->diagnostic, sizeof(install->diagnostic), "%s", answer->diagnostic ? answer->diagnostic : "");
     if (body && body->type == WIRE_MITIGATION && body->scope_count == 1)
-        set_conflict(relay, install, body->scopes[0].conflict);
+        set_conflict(install, body->scopes[0].conflict);
     if (answer->code == 508)
         relay->effects->alert(relay->arg, "hop-limit", install->diagnostic);
-    /* Somebody waits for the verdict, or it is a refresh of what stays until its lifetime ends. */
     if (install->state == INSTALL_LIVE)
+        return; /* a refresh of what stays until its lifetime ends */
+    if (answer->code == 409 && held_up(install)) {
+        install->refusal = 0;
+        install->retry_ms = now + RETRY_HELD_UP_MS;
         return;
-    if (answer->code == 503) { /* not now: it is tried again, unless the client is told no */
-        int64_t wait = answer->max_age > 0 ? answer->max_age * 1000 : RETRY_REFUSED_MS;
-
-        install->retry_ms = now + (wait > RETRY_REFUSED_MAX_MS ? RETRY_REFUSED_MAX_MS : wait);
-        if (!member || member->wait == WAIT_NONE) {
-            install->refusal = 0;
-            return;
-        }
     }
-    install->state = INSTALL_REFUSED;
+    if (install->superseded) { /* what replaces it was there first: nothing is lost */
+        install_remove(relay, install);
+        return;
+    }
+    /* 5.03 is "not now": it is tried again, unless the client is told no. So is what only its scope was changed
+     * of, while what it was before still stands for everybody. */
+    install->retry_ms = answer->code == 503 || serves_all(install->bundle)
+                            ? now + (wait > RETRY_REFUSED_MAX_MS ? RETRY_REFUSED_MAX_MS : wait)
+                            : RELAY_FOREVER;
+    if (answer->code == 503 && !waited_for(install))
+        install->refusal = 0;
+    else
+        install->state = INSTALL_REFUSED;
 }
 
 static void withdrawn(struct relay *relay, int64_t now, struct install *install,
@@ -144,30 +175,62 @@ static void withdrawn(struct relay *relay, int64_t now, struct install *install,
     install_remove(relay, install);
 }
 
+/* Each mitigation that it serves once; verdicts and statuses may end them and change the bundle. */
+static void tell(struct relay *relay, int64_t now, struct bundle *bundle)
+{
+    size_t count = 0;
+    struct mitigation **told = calloc(bundle->demand_count ? bundle->demand_count : 1, sizeof(struct mitigation *));
+    const struct demand *demand;
+
+    if (!told)
+        return; /* the next notification tells them */
+    DL_FOREACH2(bundle->demands, demand, bundle_next)
+    {
+        told[count++] = demand->mitigation;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!told[i]->gone.queued)
+            verdict_check(relay, now, told[i], false);
+        if (!told[i]->gone.queued)
+            feedback(relay, now, told[i]);
+    }
+    free(told);
+}
+
+static void finish(struct relay *relay, int64_t now, struct bundle *bundle)
+{
+    if (bundle)
+        tell(relay, now, bundle);
+    settle_bundles(relay, now);
+    effects_flush(relay);
+}
+
 void relay_install_answer(struct relay *relay, int64_t now, struct install *install,
                           const struct relay_upstream_answer *answer)
 {
-    struct mitigation *member = install->member;
+    struct bundle *bundle = install->bundle;
 
     if (install->state == INSTALL_GONE || (install->pending && install->state == INSTALL_WITHDRAW))
         return;
     if (install->state == INSTALL_WITHDRAW) {
         withdrawn(relay, now, install, answer);
     } else if (answer->code / 100 == 2) {
+        install->awaited = false;
         accepted(relay, now, install, answer);
-        install->awaited = false;
     } else if (!collided(relay, install, answer)) {
-        refused(relay, now, install, answer);
         install->awaited = false;
+        refused(relay, now, install, answer);
     }
     if (install->state != INSTALL_GONE)
         install_schedule(relay, install);
-    if (member) {
-        verdict_check(relay, now, member, false);
-        if (!member->gone.queued)
-            feedback(relay, now, member);
+    if (bundle)
+        tell(relay, now, bundle);
+    if (install->state == INSTALL_LIVE) {
+        install->refusal = 0; /* told; it stands */
+        if (install->bundle)
+            settle_answered(relay, install->bundle);
     }
-    effects_flush(relay);
+    finish(relay, now, NULL);
 }
 
 /* It should be there and is not: put it again, but do not fight an upstream that keeps dropping it. */
@@ -200,9 +263,9 @@ static void take_status(struct relay *relay, int64_t now, struct install *instal
         .pkts = scope->pkts_dropped,
         .pps = scope->pps_dropped,
     };
-    set_conflict(relay, install, scope->conflict);
+    set_conflict(install, scope->conflict);
     if (scope->has_lifetime && install->state == INSTALL_LIVE)
-        set_granted(relay, install, now, scope->lifetime);
+        set_granted(install, now, scope->lifetime);
 }
 
 void relay_install_status(struct relay *relay, int64_t now, struct install *install, const struct wire_scope *status)
@@ -211,23 +274,28 @@ void relay_install_status(struct relay *relay, int64_t now, struct install *inst
         return;
     take_status(relay, now, install, status);
     install_schedule(relay, install);
-    if (install->member)
-        feedback(relay, now, install->member);
-    effects_flush(relay);
+    finish(relay, now, install->bundle);
 }
 
-static int send_waiting(void *arg, struct install *install)
+static int send_puts(void *arg, struct install *install)
 {
-    struct relay *relay = arg;
-
-    if ((install->state == INSTALL_PUT && install->retry_ms == RELAY_FOREVER) || install->state == INSTALL_WITHDRAW)
-        install_send(relay, install);
+    if (install->state == INSTALL_PUT && install->retry_ms == RELAY_FOREVER)
+        install_send(arg, install);
     return 0;
 }
 
+static int send_withdrawals(void *arg, struct install *install)
+{
+    if (install->state == INSTALL_WITHDRAW)
+        install_send(arg, install);
+    return 0;
+}
+
+/* What is to be there goes before what is to go: no moment without either. */
 static int send_waiting_of(void *arg, struct upstream_cuid *cuid)
 {
-    return upstream_cuid_install_each(cuid, send_waiting, arg);
+    upstream_cuid_install_each(cuid, send_puts, arg);
+    return upstream_cuid_install_each(cuid, send_withdrawals, arg);
 }
 
 void relay_upstream_up(struct relay *relay, int64_t now, size_t target, struct requester *owner)
@@ -283,8 +351,8 @@ static void compare(struct relay *relay, int64_t now, struct install *install, c
     if (there)
         install->answered_ms = now;
     install_schedule(relay, install);
-    if (install->member)
-        feedback(relay, now, install->member);
+    if (install->bundle)
+        tell(relay, now, install->bundle);
 }
 
 void relay_upstream_listed(struct relay *relay, int64_t now, struct upstream_cuid *public,
@@ -312,7 +380,7 @@ void relay_upstream_listed(struct relay *relay, int64_t now, struct upstream_cui
     for (size_t i = 0; cuid->counter && i < count; i++)
         if (!known[i])
             withdraw_unknown(relay, cuid, sorted[i]);
-    effects_flush(relay);
+    finish(relay, now, NULL);
 out:
     free(sorted);
     free(known);
@@ -323,12 +391,11 @@ void relay_job_report(struct relay *relay, int64_t now, size_t target, uint64_t 
     struct install *install;
 
     HASH_FIND(hh, relay->installs, &id, sizeof(id), install);
-    if (!install || install->cuid->public.target != target || !install->member)
+    if (!install || install->cuid->public.target != target || !install->bundle)
         return;
     if (report->status)
         install->status = report->status;
     if (report->counters.has_bytes || report->counters.has_bps || report->counters.has_pkts || report->counters.has_pps)
         install->counters = report->counters;
-    feedback(relay, now, install->member);
-    effects_flush(relay);
+    finish(relay, now, install->bundle);
 }

@@ -1,5 +1,6 @@
 /* verdict: the answer that a put waits for, response-wait at most (docs/behaviour.md). */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "aggregation/relay_state.h"
@@ -22,8 +23,6 @@ static void stop_waiting(struct mitigation *mitigation)
     mitigation->wait = WAIT_NONE;
     mitigation->wait_until_ms = RELAY_FOREVER;
     mitigation->exchange_count = 0;
-    for (struct install *install = mitigation->installs; install; install = install->next)
-        install->awaited = false;
 }
 
 static void accept(struct relay *relay, int64_t now, struct mitigation *mitigation)
@@ -41,14 +40,18 @@ static void accept(struct relay *relay, int64_t now, struct mitigation *mitigati
     }
 }
 
-static void answer_refusal(struct relay *relay, void *exchange, const struct install *install)
+static void answer_refusal(struct relay *relay, void *exchange, const struct install *install,
+                           const struct mitigation *mitigation)
 {
     const char *name = install_target(relay, install)->name;
+    struct wire_conflict *conflict;
 
     switch (install->refusal) {
     case 409:
-        if (install->conflict) {
-            answer_conflict(relay, exchange, install->conflict);
+        conflict = feedback_conflict(relay, install, mitigation);
+        if (conflict) {
+            answer_conflict(relay, exchange, conflict);
+            free(conflict);
             return;
         }
         /* fall through */
@@ -76,7 +79,7 @@ static void refuse(struct relay *relay, int64_t now, struct mitigation *mitigati
 
     for (size_t i = 0; i < mitigation->exchange_count; i++) {
         if (install)
-            answer_refusal(relay, mitigation->exchanges[i], install);
+            answer_refusal(relay, mitigation->exchanges[i], install, mitigation);
         else
             answer_text(relay, mitigation->exchanges[i], 503, 60,
                         "no upstream and no mitigator can serve this request");
@@ -97,22 +100,30 @@ static bool stands_by(const struct relay *relay, const struct mitigation *mitiga
 
     for (size_t i = 0; i < relay->policy->target_count; i++)
         mitigator = mitigator || relay->policy->targets[i].kind == RELAY_MITIGATOR;
-    return mitigator && !mitigation->active && !mitigation->installs;
+    return mitigator && !mitigation->active && !mitigation->demands;
 }
 
 void verdict_check(struct relay *relay, int64_t now, struct mitigation *mitigation, bool overdue)
 {
-    const struct install *refused = NULL;
+    const struct install *refused = NULL, *install;
+    const struct demand *demand;
     bool accepted = stands_by(relay, mitigation), pending = false;
 
     if (mitigation->wait == WAIT_NONE)
         return;
-    for (const struct install *install = mitigation->installs; install; install = install->next) {
-        pending = pending || install->awaited;
-        if (install->refusal && !refused)
-            refused = install;
-        if (!install->awaited && !install->refusal)
+    DL_FOREACH(mitigation->demands, demand)
+    {
+        if (demand_covered(demand)) {
             accepted = true;
+            continue;
+        }
+        for (install = demand->bundle->installs; install; install = install->next) {
+            if (install->superseded)
+                continue;
+            pending = pending || install->awaited || install->state == INSTALL_PUT;
+            if (install->refusal && !refused)
+                refused = install;
+        }
     }
     if (accepted || (overdue && pending))
         accept(relay, now, mitigation);

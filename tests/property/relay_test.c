@@ -42,11 +42,16 @@ struct exchange {
 };
 
 struct remote {
-    bool used;
+    bool used, wanted;
     char cuid[RELAY_CUID_MAX + 1];
     uint32_t mid;
-    struct wire_prefix prefix;
+    struct scope *scope;
     bool trigger;
+};
+
+struct one_demand {
+    bool shared;
+    const struct asked *asked;
 };
 
 struct outstanding {
@@ -63,6 +68,8 @@ struct history {
     struct outstanding outstanding[REMOTE_MAX];
     size_t outstanding_count;
     bool identity_client, per_client;
+    struct one_demand demands[CLIENTS * MIDS];
+    size_t demand_count;
     unsigned puts; /* seen upstream */
 };
 
@@ -76,39 +83,61 @@ static uint32_t roll(struct history *history, uint32_t below)
 
 /* ---- The model upstream ---- */
 
-static void remote_put(struct history *history, const char *cuid, uint32_t mid, const struct wire_prefix *prefix,
-                       bool trigger)
+static void remote_clear(struct remote *remote)
 {
-    struct wire_target one = {.prefixes = (struct wire_prefix *)prefix, .prefix_count = 1};
+    scope_unref(remote->scope);
+    memset(remote, 0, sizeof(*remote));
+}
+
+static bool remote_has_higher(const struct history *history, const char *cuid, uint32_t mid,
+                              const struct wire_target *target, bool trigger)
+{
+    for (size_t i = 0; i < REMOTE_MAX; i++) {
+        const struct remote *remote = &history->remote[i];
+
+        if (remote->used && strcmp(remote->cuid, cuid) == 0 && remote->mid > mid && remote->trigger == trigger &&
+            scope_overlap(target, &remote->scope->target))
+            return true;
+    }
+    return false;
+}
+
+/* The answer of a server: 2.04, or 4.09 below an overlapping one with a higher mid. */
+static int remote_put(struct history *history, const char *cuid, uint32_t mid, const struct wire_target *target,
+                      bool trigger)
+{
     struct remote *place = NULL;
 
     history->puts++;
+    if (remote_has_higher(history, cuid, mid, target, trigger))
+        return 409;
     for (size_t i = 0; i < REMOTE_MAX; i++) {
         struct remote *remote = &history->remote[i];
-        struct wire_target other = {.prefixes = &remote->prefix, .prefix_count = 1};
 
         if (!remote->used) {
             place = place ? place : remote;
         } else if (strcmp(remote->cuid, cuid) == 0) {
             if (remote->mid == mid)
                 place = remote;
-            else if (remote->trigger == trigger && scope_overlap(&one, &other) && remote->mid < mid)
-                remote->used = false;
+            else if (remote->trigger == trigger && scope_overlap(target, &remote->scope->target) && remote->mid < mid)
+                remote_clear(remote);
         }
     }
     assert_non_null(place);
+    remote_clear(place);
     place->used = true;
     snprintf(place->cuid, sizeof(place->cuid), "%s", cuid);
     place->mid = mid;
-    place->prefix = *prefix;
+    place->scope = scope_new(target);
     place->trigger = trigger;
+    return 204;
 }
 
 static void remote_delete(struct history *history, const char *cuid, uint32_t mid)
 {
     for (size_t i = 0; i < REMOTE_MAX; i++)
         if (history->remote[i].used && history->remote[i].mid == mid && strcmp(history->remote[i].cuid, cuid) == 0)
-            history->remote[i].used = false;
+            remote_clear(&history->remote[i]);
 }
 
 /* The request of one outstanding exchange reaches the upstream; perhaps its answer comes back. */
@@ -125,7 +154,7 @@ static void deliver(struct history *history, size_t index, bool answered)
     if (outstanding->withdraw)
         remote_delete(history, cuid->cuid, request.mid);
     else
-        remote_put(history, cuid->cuid, request.mid, &request.scope->target.prefixes[0], request.scope->trigger);
+        answer.code = remote_put(history, cuid->cuid, request.mid, &request.scope->target, request.scope->trigger);
     if (!answered)
         return;
     *outstanding = history->outstanding[--history->outstanding_count];
@@ -291,6 +320,12 @@ static void crash(struct history *history)
     repair(history);
 }
 
+static void forget_all(struct history *history)
+{
+    for (size_t i = 0; i < REMOTE_MAX; i++)
+        remote_clear(&history->remote[i]);
+}
+
 static void step(struct history *history)
 {
     uint32_t what = roll(history, 100);
@@ -306,7 +341,7 @@ static void step(struct history *history)
     else if (what < 82)
         crash(history);
     else if (what < 83)
-        memset(history->remote, 0, sizeof(history->remote)), repair(history);
+        forget_all(history), repair(history);
     else if (what < 86)
         history->world.hold = !history->world.hold;
     else if (what < 90)
@@ -334,25 +369,40 @@ static void drain(struct history *history)
     assert_int_equal(history->outstanding_count, 0);
 }
 
-static bool remote_has(const struct history *history, const char *cuid, uint32_t mid, const struct wire_prefix *prefix,
-                       bool trigger)
+/* How many requests there contain the prefix; each is counted as one that somebody wants. */
+static unsigned covering(struct history *history, const char *cuid, uint32_t mid, const struct wire_prefix *prefix,
+                         bool trigger)
 {
-    for (size_t i = 0; i < REMOTE_MAX; i++) {
-        const struct remote *remote = &history->remote[i];
+    unsigned count = 0;
 
-        if (remote->used && strcmp(remote->cuid, cuid) == 0 && (mid == UINT32_MAX || remote->mid == mid) &&
-            remote->trigger == trigger && memcmp(&remote->prefix, prefix, sizeof(*prefix)) == 0)
-            return true;
+    for (size_t i = 0; i < REMOTE_MAX; i++) {
+        struct remote *remote = &history->remote[i];
+
+        if (!remote->used || strcmp(remote->cuid, cuid) != 0 || (mid != UINT32_MAX && remote->mid != mid) ||
+            remote->trigger != trigger)
+            continue;
+        for (size_t k = 0; k < remote->scope->target.prefix_count; k++) {
+            if (scope_prefix_contains(&remote->scope->target.prefixes[k], prefix)) {
+                remote->wanted = true;
+                count++;
+            }
+        }
     }
-    return false;
+    return count;
 }
 
-static size_t check_client(struct history *history, unsigned client)
+/* Everything that somebody asks for, to find what is there and nobody asks for. */
+static void demanded(struct history *history, const char *cuid, const struct asked *asked)
+{
+    assert_true(history->demand_count < CLIENTS * MIDS);
+    history->demands[history->demand_count++] = (struct one_demand){cuid[0] == 'g' && cuid[2] == '\0', asked};
+}
+
+static void check_client(struct history *history, unsigned client)
 {
     const char *upstream_cuid = "gw";
     char name[16], derived[32];
     struct requester *requester;
-    size_t live = 0;
 
     requester_of(client, name);
     snprintf(derived, sizeof(derived), "gw-%s-0", name);
@@ -376,22 +426,54 @@ static size_t check_client(struct history *history, unsigned client)
             assert_false(kept);
         if (!kept)
             continue;
-        live++;
-        assert_true(remote_has(history, upstream_cuid, history->identity_client ? mid : UINT32_MAX, &asked->prefix,
-                               asked->trigger));
+        assert_int_equal(covering(history, upstream_cuid, history->identity_client ? mid : UINT32_MAX, &asked->prefix,
+                                  asked->trigger),
+                         1);
+        demanded(history, upstream_cuid, asked);
     }
-    return live;
+}
+
+/* Is every address of the prefix asked for by somebody? Half by half, as deep as anything asked for. */
+static bool asked_for(const struct history *history, const struct wire_prefix *prefix, bool trigger)
+{
+    struct wire_prefix half = *prefix;
+
+    for (size_t i = 0; i < history->demand_count; i++)
+        if (history->demands[i].asked->trigger == trigger &&
+            scope_prefix_contains(&history->demands[i].asked->prefix, prefix))
+            return true;
+    if (prefix->length >= 24)
+        return false;
+    half.length++;
+    if (!asked_for(history, &half, trigger))
+        return false;
+    half.addr[(half.length - 1) / 8] |= (uint8_t)(0x80u >> ((half.length - 1) % 8));
+    return asked_for(history, &half, trigger);
+}
+
+static void check_remote(struct history *history, size_t index)
+{
+    const struct remote *remote = &history->remote[index];
+
+    assert_true(remote->wanted); /* nothing is there that nobody wants */
+    for (size_t i = 0; i < remote->scope->target.prefix_count; i++)
+        assert_true(asked_for(history, &remote->scope->target.prefixes[i], remote->trigger)); /* never widened */
+    for (size_t i = index + 1; i < REMOTE_MAX; i++)
+        if (history->remote[i].used && history->remote[i].trigger == remote->trigger &&
+            strcmp(history->remote[i].cuid, remote->cuid) == 0)
+            assert_false(scope_overlap(&remote->scope->target, &history->remote[i].scope->target));
 }
 
 static void check(struct history *history)
 {
-    size_t live = 0, there = 0;
-
-    for (unsigned client = 0; client < CLIENTS; client++)
-        live += check_client(history, client);
+    history->demand_count = 0;
     for (size_t i = 0; i < REMOTE_MAX; i++)
-        there += history->remote[i].used;
-    assert_int_equal(live, there); /* with the above: exactly once, and nothing else */
+        history->remote[i].wanted = false;
+    for (unsigned client = 0; client < CLIENTS; client++)
+        check_client(history, client);
+    for (size_t i = 0; i < REMOTE_MAX; i++)
+        if (history->remote[i].used)
+            check_remote(history, i);
 }
 
 /* What is installed stays untouched when nothing happens. */
@@ -431,6 +513,7 @@ static void run_history(uint64_t seed)
     check_quiet(history);
     history->outstanding_count = 0;
     world_free(&history->world);
+    forget_all(history);
     free(history);
 }
 

@@ -131,6 +131,8 @@ static void read_scope(char **words, struct scope_words *out)
         out->conflict.has_mid = value_of(words, "conflict-mid") != NULL;
         out->conflict.mid = (uint32_t)number_of(words, "conflict-mid", 0);
         out->scope.conflict = &out->conflict;
+        out->conflict.target = *target;
+        memset(target, 0, sizeof(*target));
     }
 }
 
