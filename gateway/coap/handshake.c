@@ -78,10 +78,12 @@ static void note(struct handshake *handshake, const char *doing, const char *cau
 static long on_transfer(BIO *bio, int operation, const char *bytes, size_t length, int argument, long number,
                         int result, size_t *processed)
 {
-    (void)bytes, (void)length, (void)argument, (void)number, (void)processed;
+    (void)length, (void)argument, (void)number;
+    struct handshake *handshake = (struct handshake *)(void *)BIO_get_callback_arg(bio);
+    if (operation == (BIO_CB_READ | BIO_CB_RETURN) && result > 0 && handshake->session != NULL)
+        anew_datagram(handshake->session, bytes, *processed);
     if (operation != BIO_CB_READ && operation != BIO_CB_WRITE)
         return result;
-    struct handshake *handshake = (struct handshake *)(void *)BIO_get_callback_arg(bio);
     if (operation == BIO_CB_READ || handshake->done) /* what is written last in a handshake may be the alert for it */
         ERR_clear_error();
     if (operation == BIO_CB_READ)
