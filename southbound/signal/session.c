@@ -31,6 +31,7 @@ static int serve(struct south_session *session)
     session->standing = SOUTH_SERVED;
     southbound->served++;
     south_peer_joined(southbound, peer, session);
+    south_heartbeat_begin(session);
     return 0;
 }
 

@@ -272,7 +272,7 @@ uint32_t south_peer_parameter(const struct southbound *southbound, const struct 
 void south_peer_apply(struct southbound *southbound, struct south_peer *peer);
 
 /* heartbeat.c */
-void south_heartbeat_begin(struct south_session *session);   /* a request came */
+void south_heartbeat_begin(struct south_session *session);   /* it is served from now on */
 void south_heartbeat_arm(struct south_session *session);     /* after anything that moves its deadlines */
 void south_heartbeat_changed(struct south_session *session); /* interval or set */
 void south_heartbeat_due(struct south_session *session);

@@ -68,9 +68,7 @@ static void test_rfc9132_4_7_server_sends_heartbeats_each_interval(void **state)
     struct dots_session *session = up(DOTS_UDP);
 
     (void)state;
-    world_advance(60000);
-    assert_int_equal(sent_count(false), 0); /* not before the peer has said anything */
-    ask(session, DOTS_GET, "/config", NULL);
+    /* From the handshake on: who has asked for nothing yet is not lost either, as long as it answers. */
     for (int i = 0; i < 10; i++) {
         session->heard = (uint64_t)fake_ms;
         world_advance(33000);
