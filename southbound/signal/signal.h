@@ -157,7 +157,6 @@ struct south_observer {
     uint8_t *last; /* body of the last representation, told before 4.04; NULL: none */
     size_t last_length;
     struct south_timer timer;
-    struct dots_block block2;
     struct south_observer *prev, *next;             /* of the session */
     struct south_observer *watch_prev, *watch_next; /* of the watch */
     struct south_observer *queue_prev, *queue_next; /* of the session's queue */
