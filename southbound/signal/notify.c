@@ -4,8 +4,8 @@
  * An observer that has something to be told is *due* no sooner than three seconds after its last
  * notification; then it joins the *queue* of its session, which sends one at a time: every three
  * seconds, or every round-trip time to a gateway that speaks for many clients and whose heartbeats
- * give an estimate of it. A changed status goes before counters and periodic ones. What is sent is
- * the state at that moment: changes that came faster are one notification.
+ * give an estimate of it. A changed status goes before counters and periodic ones, which get every
+ * other turn. What is sent is the state at that moment: changes that came faster are one notification.
  */
 
 #include <stdlib.h>
@@ -242,6 +242,9 @@ void south_notify_pump(struct south_session *session)
 
     if (!observer)
         return;
+    if (session->ordinary && session->was_urgent)
+        observer = session->ordinary;
+    session->was_urgent = observer == session->urgent;
     south_session_ref(session);
     session->notify_after_ms =
         southbound->now() + south_notify_pace(session->client->config->supplies_cdid, session->rtt_ms);

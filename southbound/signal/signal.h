@@ -114,10 +114,10 @@ struct south_session {
     /* notifications */
     struct south_timer pump;
     int64_t notify_after_ms;
+    bool was_urgent; /* the last one */
     struct south_observer *observers, *urgent, *ordinary;
     size_t observer_count;
-    struct south_session *prev, *next;         /* of the peer */
-    struct south_session *all_prev, *all_next; /* of southbound */
+    struct south_session *prev, *next; /* of the peer */
 };
 
 /* ---- Observers ---- */
@@ -204,7 +204,6 @@ struct southbound {
     struct south_resolver *resolver;
     struct south_refusals refusals;
     struct south_peer *peers;
-    struct south_session *sessions;
     size_t served;
     struct south_watch *watches;
     struct south_observer *tokens;

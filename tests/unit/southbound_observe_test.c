@@ -317,6 +317,29 @@ static void test_a_changed_status_goes_before_periodic_ones(void **state)
     assert_int_equal(sent_status(sent_at(true, 0)), WIRE_STATUS_EXCEEDED);
 }
 
+static void test_counters_that_always_change_starve_nobody(void **state)
+{
+    struct dots_session *session = alpha_with_mitigation();
+    unsigned all = 0, one = 0;
+
+    (void)state;
+    observe(session, ALL, 7);
+    observe(session, A1, 8);
+    report(WIRE_STATUS_MITIGATED, 1);
+    stay(session, 10000);
+    fake_forget_sent();
+    for (uint64_t i = 0; i < 60; i++) {
+        report(0, 100 + i);
+        stay(session, 1000);
+    }
+    for (size_t i = 0; i < sent_count(true); i++) {
+        all += sent_at(true, i)->token.bytes[0] == 7;
+        one += sent_at(true, i)->token.bytes[0] == 8;
+    }
+    assert_in_range(all, 9, 11);
+    assert_in_range(one, 9, 11);
+}
+
 static void test_observers_of_a_session_are_bounded(void **state)
 {
     struct dots_session *session = alpha_with_mitigation();
@@ -407,6 +430,7 @@ int main(void)
         TEST(test_a_mid_in_use_again_is_not_gone),
         TEST(test_all_mitigations_of_a_cuid_can_be_observed),
         TEST(test_a_changed_status_goes_before_periodic_ones),
+        TEST(test_counters_that_always_change_starve_nobody),
         TEST(test_observers_of_a_session_are_bounded),
         TEST(test_ended_observations_leave_nothing_behind),
         TEST(test_a_session_that_ends_while_it_is_told_is_survived),
