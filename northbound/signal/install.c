@@ -94,10 +94,9 @@ void northbound_forget(struct northbound *northbound, struct install *install)
     observe_stop(delivery, true);
     install_set_user(install, NULL);
     free(delivery);
-    if (--leg->deliveries == 0) {
+    if (--leg->deliveries == 0)
         leg->idle_since = uv_now(northbound->loop);
-        leg_kick(leg);
-    }
+    leg_kick(leg);
 }
 
 /* ---- Answers ---- */

@@ -27,6 +27,7 @@
 #define NORTH_SILENCE_IDLE_MS 900000u
 #define NORTH_EFFICACY_MS 30000u /* an efficacy update without an answer: does the mid still exist? */
 #define NORTH_SIDS_A_BLOCK 64u
+#define NORTH_ALERT_MS 10000u /* between warnings about single requesters' legs */
 #define NORTH_OWNER_KEY (2 * RELAY_CUID_MAX + 2)
 
 enum delivery_place { DELIVERY_NOWHERE, DELIVERY_TO_OBSERVE, DELIVERY_OBSERVED };

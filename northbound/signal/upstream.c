@@ -64,8 +64,16 @@ static void on_sid_wanted(void *arg)
 static void on_alert(void *arg, const char *event, const char *text)
 {
     const struct leg *leg = arg;
+    struct upstream *upstream = leg->upstream;
+    uint64_t now = uv_now(upstream->northbound->loop);
 
-    log_warning(event, "upstream %s, for %s: %s", leg->upstream->config->name, of_whom(leg), text);
+    /* What befalls an upstream befalls all its legs: one of them is said, the others are for debugging. */
+    if (!leg->shared && upstream->alerted_at && now - upstream->alerted_at < NORTH_ALERT_MS) {
+        log_debug(event, "upstream %s, for %s: %s", upstream->config->name, of_whom(leg), text);
+        return;
+    }
+    upstream->alerted_at = now;
+    log_warning(event, "upstream %s, for %s: %s", upstream->config->name, of_whom(leg), text);
 }
 
 static const struct link_handlers handlers = {
