@@ -141,7 +141,7 @@ void south_heartbeat_due(struct south_session *session)
         return;
     }
     south_session_ref(session);
-    if (session->next_heartbeat_ms <= now)
+    if (interval_ms(session) > 0 && session->next_heartbeat_ms <= now)
         send_heartbeat(session);
     south_heartbeat_arm(session);
     south_session_unref(session);

@@ -8,7 +8,7 @@
 #include "tests/unit/seeded_random.h"
 #include "tests/unit/southbound_asking.h"
 
-#define SEEDS 300
+#define SEEDS 600
 #define STEPS 250
 #define SESSIONS 6
 

@@ -274,8 +274,9 @@ static inline struct dots_session *fake_new_session(const char *address, enum do
     return session;
 }
 
-/* A certificate with this DNS name, whose key hash is the name too. */
-static inline struct dots_session *fake_up(const char *san, const char *address, enum dots_transport transport)
+/* A certificate with this DNS name, and a key of this hash. */
+static inline struct dots_session *fake_up_as(const char *san, const char *hash, const char *address,
+                                              enum dots_transport transport)
 {
     struct dots_session *session = fake_new_session(address, transport);
 
@@ -283,9 +284,14 @@ static inline struct dots_session *fake_up(const char *san, const char *address,
     session->sans[0] = session->name;
     session->identity.sans = session->sans;
     session->identity.san_count = 1;
-    snprintf(session->identity.hash, sizeof(session->identity.hash), "%.22s", san);
+    snprintf(session->identity.hash, sizeof(session->identity.hash), "%.22s", hash);
     fake_endpoint.handlers->up(fake_endpoint.arg, session);
     return session;
+}
+
+static inline struct dots_session *fake_up(const char *san, const char *address, enum dots_transport transport)
+{
+    return fake_up_as(san, san, address, transport);
 }
 
 static inline void fake_down(struct dots_session *session, enum dots_down reason)
