@@ -22,6 +22,16 @@ static void report(const struct handshake *handshake)
     endpoint->handlers->handshake_failed(endpoint->arg, (const struct sockaddr *)&handshake->peer, why);
 }
 
+/* A peer that answers at once is refused within the first SSL_connect(): libcoap frees the SSL before it says so. */
+static void report_client(const struct handshake *handshake)
+{
+    char why[160];
+    if (handshake->session == NULL || handshake->cause == NULL)
+        return;
+    handshake_why(handshake, why, sizeof why);
+    session_end(handshake->session, DOTS_DOWN_HANDSHAKE, why);
+}
+
 static void uncount(struct handshake *handshake)
 {
     if (handshake->counted)
@@ -39,6 +49,8 @@ static void on_free(void *parent, void *value, CRYPTO_EX_DATA *data, int index, 
     uncount(handshake);
     if (handshake->server && !handshake->done)
         report(handshake);
+    else if (!handshake->done)
+        report_client(handshake);
     free(handshake->psk_identity);
     free(handshake);
 }
