@@ -18,7 +18,7 @@
 #define COAP_HEADER_SIZE 4           /* RFC 7252 section 3 */
 #define COAP_DATAGRAM_MAX 1472       /* what libcoap's receive buffer takes */
 #define COAP_PATH_MTU 1280           /* RFC 9132 section 7.3 */
-#define COAP_HANDSHAKE_TIMEOUT 32000 /* ms; libcoap's own DTLS timer gives up after 31 s */
+#define COAP_HANDSHAKE_TIMEOUT 32000 /* ms; as long as libcoap's DTLS server waits for the answer to one flight */
 #define COAP_PSK_IDENTITY_MAX 256
 #define COAP_COLLECTED_MAX (1U << 20) /* bytes of response bodies under way in one session */
 
