@@ -194,7 +194,8 @@ const struct snapshot *blockwise_keep(struct dots_session *session, const uint8_
         if (place->used && (!other->used || other->snapshot.expires < place->snapshot.expires))
             place = other;
     }
-    memcpy(body, response->body, response->body_length);
+    if (response->body_length > 0)
+        memcpy(body, response->body, response->body_length);
     drop_kept(place);
     place->used = true;
     memcpy(place->key, key, REQUEST_KEY_SIZE);

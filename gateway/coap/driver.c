@@ -140,6 +140,12 @@ static void on_later(uv_idle_t *later)
         driver_close(endpoint);
 }
 
+static void visit(struct dots_session *session, uint64_t now)
+{
+    blockwise_expire(session, now);
+    anew_ask(session, now);
+}
+
 static void on_tick(uv_timer_t *tick)
 {
     struct dots_endpoint *endpoint = tick->data;
@@ -148,7 +154,7 @@ static void on_tick(uv_timer_t *tick)
     for (struct dots_session *session = endpoint->watched; session != NULL; session = next) {
         next = session->links[LIST_WATCHED].next;
         if (session->announced)
-            blockwise_expire(session, now);
+            visit(session, now);
         else if (now - session->started > COAP_HANDSHAKE_TIMEOUT)
             session_end(session, DOTS_DOWN_HANDSHAKE, "no answer: the handshake took too long");
     }

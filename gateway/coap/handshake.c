@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define HANDSHAKE_REPEATS 20 /* more than fit into COAP_HANDSHAKE_TIMEOUT */
+
 static int ssl_index = -1;
 
 static void report(const struct handshake *handshake)
@@ -20,6 +22,16 @@ static void report(const struct handshake *handshake)
     char why[160];
     handshake_why(handshake, why, sizeof why);
     endpoint->handlers->handshake_failed(endpoint->arg, (const struct sockaddr *)&handshake->peer, why);
+}
+
+/* A peer that answers at once is refused within the first SSL_connect(): libcoap frees the SSL before it says so. */
+static void report_client(const struct handshake *handshake)
+{
+    char why[160];
+    if (handshake->session == NULL || handshake->cause == NULL)
+        return;
+    handshake_why(handshake, why, sizeof why);
+    session_end(handshake->session, DOTS_DOWN_HANDSHAKE, why);
 }
 
 static void uncount(struct handshake *handshake)
@@ -39,6 +51,8 @@ static void on_free(void *parent, void *value, CRYPTO_EX_DATA *data, int index, 
     uncount(handshake);
     if (handshake->server && !handshake->done)
         report(handshake);
+    else if (!handshake->done)
+        report_client(handshake);
     free(handshake->psk_identity);
     free(handshake);
 }
@@ -78,10 +92,12 @@ static void note(struct handshake *handshake, const char *doing, const char *cau
 static long on_transfer(BIO *bio, int operation, const char *bytes, size_t length, int argument, long number,
                         int result, size_t *processed)
 {
-    (void)bytes, (void)length, (void)argument, (void)number, (void)processed;
+    (void)length, (void)argument, (void)number;
+    struct handshake *handshake = (struct handshake *)(void *)BIO_get_callback_arg(bio);
+    if (operation == (BIO_CB_READ | BIO_CB_RETURN) && result > 0 && handshake->session != NULL)
+        anew_datagram(handshake->session, bytes, *processed);
     if (operation != BIO_CB_READ && operation != BIO_CB_WRITE)
         return result;
-    struct handshake *handshake = (struct handshake *)(void *)BIO_get_callback_arg(bio);
     if (operation == BIO_CB_READ || handshake->done) /* what is written last in a handshake may be the alert for it */
         ERR_clear_error();
     if (operation == BIO_CB_READ)
@@ -110,6 +126,8 @@ static void start(SSL *ssl, coap_session_t *coap)
         endpoint->handshakes++;
         return;
     }
+    /* libcoap counts the repetitions of all flights together; driver.c bounds the time instead. */
+    coap_session_set_max_retransmit(coap, HANDSHAKE_REPEATS);
     handshake->session = endpoint->connecting != NULL ? endpoint->connecting : coap_session_get_app_data(coap);
     if (handshake->session != NULL)
         tls_client(ssl, handshake->session);

@@ -17,8 +17,10 @@ static void shorten(const uint8_t digest[32], char hash[23])
 {
     unsigned char text[25];
     EVP_EncodeBlock(text, digest, 16);
+    memcpy(hash, text, 22);
     for (size_t i = 0; i < 22; i++)
-        hash[i] = text[i] == '+' ? '-' : text[i] == '/' ? '_' : (char)text[i];
+        if (hash[i] == '+' || hash[i] == '/')
+            hash[i] = hash[i] == '+' ? '-' : '_';
     hash[22] = '\0';
 }
 

@@ -18,7 +18,7 @@
 #define COAP_HEADER_SIZE 4           /* RFC 7252 section 3 */
 #define COAP_DATAGRAM_MAX 1472       /* what libcoap's receive buffer takes */
 #define COAP_PATH_MTU 1280           /* RFC 9132 section 7.3 */
-#define COAP_HANDSHAKE_TIMEOUT 32000 /* ms; libcoap's own DTLS timer gives up after 31 s */
+#define COAP_HANDSHAKE_TIMEOUT 32000 /* ms; as long as libcoap's DTLS server waits for the answer to one flight */
 #define COAP_PSK_IDENTITY_MAX 256
 #define COAP_COLLECTED_MAX (1U << 20) /* bytes of response bodies under way in one session */
 
@@ -85,6 +85,7 @@ struct dots_session {
     uint16_t message_max;
     struct links links[LIST_COUNT];
     uint64_t heard, started, sent; /* uv_now; sent: the last handshake message */
+    uint64_t doubted;              /* uv_now when its peer seemed to begin anew; 0: no doubt */
     void *user;
     char *text;
     struct dots_identity *identity;
@@ -220,6 +221,10 @@ coap_response_t send_on_response(coap_session_t *coap, const coap_pdu_t *sent, c
                                  coap_mid_t mid);
 coap_pdu_t *send_new_pdu(struct dots_session *session, bool confirmable, uint8_t code, const struct dots_token *token);
 int send_pdu(struct dots_session *session, coap_pdu_t *pdu);
+
+/* anew.c */
+void anew_datagram(struct dots_session *session, const void *datagram, size_t length); /* as it came */
+void anew_ask(struct dots_session *session, uint64_t now);                             /* each second */
 
 /* resets.c */
 void resets_remember(struct dots_session *session, uint16_t mid, const struct dots_token *token);

@@ -6,7 +6,6 @@
  */
 #include "gateway/coap/private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,9 +61,10 @@ void resets_reading(struct dots_endpoint *endpoint)
 
 void resets_log(const char *message)
 {
-    unsigned mid;
-    if (reading == NULL || reading->reading == NULL || strncmp(message, "got RST", 7) != 0)
+    static const char start[] = "got RST for mid=0x";
+    if (reading == NULL || reading->reading == NULL || strncmp(message, start, sizeof start - 1) != 0)
         return;
-    if (sscanf(message, "got RST for mid=0x%x", &mid) == 1 && mid <= UINT16_MAX)
+    unsigned long mid = strtoul(message + sizeof start - 1, NULL, 16);
+    if (mid <= UINT16_MAX)
         resets_received(reading->reading, (uint16_t)mid);
 }

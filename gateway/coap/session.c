@@ -87,6 +87,7 @@ void session_adopt(struct dots_session *session, coap_session_t *coap)
     session->coap = coap;
     coap_session_set_app_data(coap, session);
     coap_session_set_nstart(coap, OUTSTANDING_MAX);
+    coap_session_set_max_retransmit(coap, COAP_DEFAULT_MAX_RETRANSMIT); /* the handshake had its own */
     if (!session->tcp) /* larger than what is sent: it bounds what is taken, too */
         coap_session_set_mtu(coap, COAP_DATAGRAM_MAX);
 }

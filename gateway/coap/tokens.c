@@ -75,6 +75,8 @@ static void purge(struct tokens *tokens, uint64_t now)
 static int grow(struct tokens *tokens)
 {
     struct tokens larger = {.size = tokens->size * 2, .count = tokens->count};
+    if (larger.size <= tokens->size)
+        return -1;
     larger.buckets = calloc(larger.size, sizeof(struct outgoing *));
     if (larger.buckets == NULL)
         return -1;

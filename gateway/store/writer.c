@@ -7,7 +7,7 @@
 #include "gateway/log/log.h"
 
 #define SECOND UINT64_C(1000000000)
-#define LAST_TRIES 5 /* pauses that closing gives a disk which fails */
+#define LAST_TRIES 5 /* that closing gives a disk which fails, each after a pause */
 
 /* What the thread is trying to commit, in order. */
 struct load {
@@ -65,17 +65,13 @@ static void pause_before_retry(struct writer *writer)
         uv_cond_timedwait(&writer->wake, &writer->lock, end - now);
 }
 
-/* Under lock: while closing nobody wakes us, and there is a deadline. False: it is over. */
-static bool pause_while_closing(struct writer *writer, uint64_t *deadline)
+/* Under lock: while closing nobody wakes us, and tries are counted. False: it is over. */
+static bool pause_while_closing(struct writer *writer, unsigned *tries)
 {
-    uint64_t now = uv_hrtime(), pause = atomic_load(&writer->retry_ns);
-    if (*deadline == 0) {
-        *deadline = now + LAST_TRIES * pause;
-        return true;
-    }
-    if (now >= *deadline)
+    if (*tries > LAST_TRIES)
         return false;
-    uv_cond_timedwait(&writer->wake, &writer->lock, pause < *deadline - now ? pause : *deadline - now);
+    if ((*tries)++ > 0) /* the first time it is tried again at once */
+        uv_cond_timedwait(&writer->wake, &writer->lock, atomic_load(&writer->retry_ns));
     return true;
 }
 
@@ -83,14 +79,14 @@ static void run(void *arg)
 {
     struct writer *writer = arg;
     struct load load = {NULL, NULL};
-    uint64_t deadline = 0;
+    unsigned tries = 0;
     uv_mutex_lock(&writer->lock);
     for (;;) {
         while (!writer->first && !load.first && !writer->closing)
             uv_cond_wait(&writer->wake, &writer->lock);
         if (load.first && !writer->closing)
             pause_before_retry(writer);
-        if (load.first && writer->closing && !pause_while_closing(writer, &deadline))
+        if (load.first && writer->closing && !pause_while_closing(writer, &tries))
             break;
         take(writer, &load);
         if (!load.first)

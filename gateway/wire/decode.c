@@ -20,12 +20,23 @@ struct walk {
     struct wire_error *error;
 };
 
-/* The rows of which a map has had a member are a set of bits. */
-_Static_assert(WIRE_ROWS_MAX <= 64, "a bit for each row");
+/* The rows of which a map has had a member. */
+struct seen {
+    uint64_t bits[WIRE_ROWS_MAX / 64];
+};
 
-static uint64_t bit_of(const struct wire_row *row)
+static bool has_seen(const struct seen *seen, const struct wire_row *row)
 {
-    return UINT64_C(1) << (row - wire_rows);
+    size_t index = (size_t)(row - wire_rows);
+
+    return (seen->bits[index / 64] >> (index % 64) & 1) != 0;
+}
+
+static void see(struct seen *seen, const struct wire_row *row)
+{
+    size_t index = (size_t)(row - wire_rows);
+
+    seen->bits[index / 64] |= UINT64_C(1) << (index % 64);
 }
 
 static void *field_of(void *base, const struct wire_slot *slot)
@@ -233,7 +244,7 @@ static int take_member(struct walk *walk, const struct wire_row *row, const stru
 
 /* May row stand here, now? */
 static int admit(struct walk *walk, const struct wire_row *self, enum wire_place place, const struct wire_row *row,
-                 uint64_t *seen)
+                 struct seen *seen)
 {
     const struct wire_slot *slot = wire_slot_in(row, place);
 
@@ -244,26 +255,27 @@ static int admit(struct walk *walk, const struct wire_row *self, enum wire_place
     if (!(slot->from & (1u << walk->direction)))
         return wire_fail(walk->error, row->name, ": is only sent by a %s",
                          walk->direction == WIRE_TO_SERVER ? "server" : "client");
-    if (*seen & bit_of(row))
+    if (has_seen(seen, row))
         return wire_fail(walk->error, row->name, ": appears more than once");
-    *seen |= bit_of(row);
+    see(seen, row);
     return 0;
 }
 
 /* What must be in the map is, and its members fit together. */
-static int check_map(struct walk *walk, const struct wire_row *self, enum wire_place place, void *base, uint64_t seen)
+static int check_map(struct walk *walk, const struct wire_row *self, enum wire_place place, void *base,
+                     const struct seen *seen, bool empty)
 {
     const struct wire_members *members = wire_members_of(place);
 
     for (size_t i = 0; i < members->count; i++) {
         const struct wire_row *row = members->at[i].row;
 
-        if (members->at[i].slot->presence == WIRE_ALWAYS && !(seen & bit_of(row)))
+        if (members->at[i].slot->presence == WIRE_ALWAYS && !has_seen(seen, row))
             return wire_fail(walk->error, row->name, ": is missing");
         if (members->at[i].slot->presence == WIRE_BY_UPPER) {
             struct wire_port_range *range = base;
 
-            if (!(seen & bit_of(row)))
+            if (!has_seen(seen, row))
                 range->upper = range->lower;
             else if (range->upper < range->lower)
                 return wire_fail(walk->error, row->name, ": must not be below lower-port");
@@ -272,7 +284,7 @@ static int check_map(struct walk *walk, const struct wire_row *self, enum wire_p
     if (place == WIRE_IN_BODY && walk->message->type == 0)
         return wire_fail(walk->error, WIRE_BODY, ": has no object of the DOTS signal channel");
     /* Section 4.4.1.1: no empty values in requests; section 4.5.2: at least one attribute. */
-    if (seen == 0 && walk->direction == WIRE_TO_SERVER)
+    if (empty && walk->direction == WIRE_TO_SERVER)
         return wire_fail(walk->error, self ? self->name : WIRE_BODY, ": must not be empty");
     return 0;
 }
@@ -281,7 +293,8 @@ static int take_map(struct walk *walk, const struct wire_row *self, enum wire_pl
 {
     const struct wire_row *row;
     struct wire_nest nest;
-    uint64_t seen = 0;
+    struct seen seen = {{0}};
+    bool empty = true;
     int more, result;
 
     if (walk->source->ops->open_map(walk->source, self, &nest))
@@ -292,10 +305,11 @@ static int take_map(struct walk *walk, const struct wire_row *self, enum wire_pl
             result = take_member(walk, row, wire_slot_in(row, place), base);
         if (result)
             return result;
+        empty = false;
     }
     if (more < 0)
         return -1;
-    return check_map(walk, self, place, base, seen);
+    return check_map(walk, self, place, base, &seen, empty);
 }
 
 /* One block holds a typical message whole: the strings, and about as much again for the lists of them. */

@@ -104,7 +104,7 @@ extern const struct wire_row wire_rows[]; /* ascending keys */
 extern const size_t wire_row_count;
 extern const struct wire_kind_trait wire_kind_traits[WIRE_KINDS];
 
-#define WIRE_ROWS_MAX 64u /* bits of the walk's set of parameters seen */
+#define WIRE_ROWS_MAX 192u /* bits of the walk's set of parameters seen; RFC 9244 would fit */
 
 const struct wire_row *wire_row_by_key(uint64_t key); /* NULL: not known */
 const struct wire_row *wire_row_by_name(const char *name);

@@ -164,8 +164,9 @@ struct wire_error {
  * empty lists and maps (section 4.4.1.1) and a lifetime of 0; with WIRE_TO_CLIENT an empty list or map
  * counts as one that is not there. A mitigation message with WIRE_TO_SERVER must have exactly one scope.
  * Whether a request has the parameters it must have (a target, a lifetime) is not asked here.
- * Returns 0 and *out (freed with wire_free), or -1 and *error. Never allocates more than a small
- * multiple of length. -2 with error set: out of memory. *out is NULL after an error.
+ * Returns 0 and *out (freed with wire_free), or -1 and *error. -2 with error set: out of memory. *out is
+ * NULL after an error. No count is believed: a request takes 1 KiB and at most 20 times its length, a
+ * response besides at most 700 bytes for each of its scopes; a typical request takes one allocation.
  */
 int wire_decode_cbor(const uint8_t *data, size_t length, enum wire_direction direction, struct wire_message **out,
                      struct wire_error *error);

@@ -77,7 +77,8 @@ void channel_close(struct channel *channel)
 {
     if (!channel)
         return;
-    link_exchange_drop(channel->link, channel);
+    if (!channel->racing)
+        link_exchange_drop(channel->link, channel);
     if (channel->session) {
         dots_session_set_user(channel->session, NULL);
         dots_session_close(channel->session);

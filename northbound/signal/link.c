@@ -136,7 +136,7 @@ static void link_run(uv_timer_t *timer)
     uint64_t now = link_now(link);
 
     if (!link->current && !link->race && now >= link->retry_at)
-        race_start(link, RACE_CONNECT);
+        race_wait(link);
     if (link->race)
         race_run(link, now);
     channels_run(link, now);
@@ -165,9 +165,9 @@ void link_schedule(struct link *link)
     due = earlier(due, reroute_due(link));
     if (link->race)
         due = earlier(due, link->race->due);
-    else if (!link->current)
+    else if (!link->current && !link->waiting)
         due = earlier(due, link->retry_at);
-    else if (!link->mitigating)
+    else if (link->current && !link->mitigating)
         due = earlier(due, link->probe_at);
     if (due == LINK_NEVER)
         uv_timer_stop(&link->timer);
@@ -220,6 +220,7 @@ void link_close(struct link *link)
     if (link->closing)
         return;
     link->closing = true;
+    race_leave(link);
     race_abort(link);
     link_exchange_drop(link, NULL);
     channel_close(link->next);

@@ -20,7 +20,7 @@
 #include "gateway/coap/coap.h"
 #include "gateway/wire/wire.h"
 
-#define LINK_SERVERS_MAX 8u
+#define LINK_SERVERS_MAX 16u
 #define LINK_PATH_MAX DOTS_PATH_MAX
 
 /* ---- What links share ---- */

@@ -29,6 +29,7 @@
 #define LINK_SUSPECT_MS 10000u      /* a mitigation request without any sign of life for this long ... */
 #define LINK_SUSPECT_SENDS 4u       /* ... and sent so often: try a new session as well (section 7.2) */
 #define LINK_TURN_SENDS 64u         /* datagrams and deliveries of one link in one turn of the loop */
+#define LINK_RACES_MAX 64u          /* at once to one server group: a hundred thousand links take turns */
 #define LINK_TICKETS_MAX 64u
 #define LINK_TEXT 400u
 #define LINK_RESOLVE_MS 2000u /* a race begins without the names that take longer, if it can */
@@ -60,8 +61,9 @@ struct link_endpoint {
     struct eyeballs_outcomes outcomes;
     struct ticket tickets[LINK_TICKETS_MAX];
     size_t ticket_count;
-    struct exchange *tokens; /* every exchange, by token */
-    struct link *links;
+    struct exchange *tokens;      /* every exchange, by token */
+    struct link *links, *waiting; /* waiting: for a place to race, the most urgent first */
+    size_t racing;
     size_t handles; /* links, resolver and endpoint that are not closed yet */
     char text[LINK_TEXT];
     bool closing;
@@ -154,7 +156,8 @@ struct link {
     struct link *prev, *next_link;
     const struct link_handlers *handlers;
     void *arg;
-    bool mitigating, negotiates, closing, outage;
+    bool mitigating, negotiates, closing, outage, waiting;
+    struct link *waiting_prev, *waiting_next;
     struct link_parameters wanted;
     uv_timer_t timer;
 
@@ -194,8 +197,16 @@ void channels_run(struct link *link, uint64_t now); /* heartbeats and negotiatio
 uint64_t channels_due(const struct link *link);
 void channels_parameters(struct link *link); /* after a change of the set in force */
 
+/* candidates.c */
+void race_add_servers(struct race *race);
+void race_look_up(struct race *race);
+/* True: the candidates are known; with none, there is nobody to connect to. */
+bool race_ready(struct race *race, uint64_t now);
+
 /* connect.c: races, and when they are run */
 void race_start(struct link *link, enum race_purpose purpose);
+void race_wait(struct link *link); /* starts one of purpose CONNECT when it is this link's turn */
+void race_leave(struct link *link);
 void race_abort(struct link *link);
 void race_run(struct link *link, uint64_t now);
 void connect_up(struct channel *channel);

@@ -37,4 +37,6 @@ int northbound_make_cuid(struct northbound *northbound, size_t target, const str
                          uint32_t attempt, char cuid[23]);
 void northbound_committed(struct northbound *northbound, uint64_t sequence);
 
+/* Closes the sessions in order; nothing is withdrawn. The relay is not called any more; it may be freed, which calls
+ * forget and upstream_cuid_gone, until on_closed comes (never from inside this function). */
 void northbound_close(struct northbound *northbound, void (*on_closed)(void *arg), void *arg);

@@ -1,7 +1,7 @@
 /*
  * heartbeat: both sides probe each other; who is silent for too long is gone (RFC 9132 section 4.7).
  *
- * Our heartbeats start with the first request of a session: then the peer is known to speak DOTS.
+ * Our heartbeats start with the session: a peer counts as lost only when it was asked and said nothing.
  * One goes out each interval, and right after one of the peer's when ours is not recent: then the
  * translators on the path have just been opened by the peer.
  */
@@ -141,7 +141,7 @@ void south_heartbeat_due(struct south_session *session)
         return;
     }
     south_session_ref(session);
-    if (session->next_heartbeat_ms <= now)
+    if (interval_ms(session) > 0 && session->next_heartbeat_ms <= now)
         send_heartbeat(session);
     south_heartbeat_arm(session);
     south_session_unref(session);

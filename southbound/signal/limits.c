@@ -7,6 +7,7 @@
 #include "southbound/signal/limits.h"
 
 #define BURST_SECONDS 2
+#define BURST_MS INT64_C(2000)
 #define WAYS 4 /* places of one source in the table */
 
 struct source {
@@ -26,7 +27,7 @@ bool south_bucket_take(struct south_bucket *bucket, uint32_t rate, int64_t now)
     uint64_t capacity = (uint64_t)rate * 1000 * BURST_SECONDS;
     int64_t elapsed = now - bucket->filled_ms;
 
-    if (bucket->filled_ms == 0 || elapsed >= BURST_SECONDS * 1000) {
+    if (bucket->filled_ms == 0 || elapsed >= BURST_MS) {
         bucket->tokens = capacity;
     } else if (elapsed > 0) {
         bucket->tokens += (uint64_t)elapsed * rate;

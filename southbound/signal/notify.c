@@ -4,8 +4,8 @@
  * An observer that has something to be told is *due* no sooner than three seconds after its last
  * notification; then it joins the *queue* of its session, which sends one at a time: every three
  * seconds, or every round-trip time to a gateway that speaks for many clients and whose heartbeats
- * give an estimate of it. A changed status goes before counters and periodic ones. What is sent is
- * the state at that moment: changes that came faster are one notification.
+ * give an estimate of it. A changed status goes before counters and periodic ones, which get every
+ * other turn. What is sent is the state at that moment: changes that came faster are one notification.
  */
 
 #include <stdlib.h>
@@ -120,7 +120,6 @@ static void rebuild(const struct south_observer *observer, struct dots_request *
     request->method = DOTS_GET;
     request->observe = 0;
     request->content_format = request->accept = request->hop_limit = -1;
-    request->block2 = observer->block2;
     request->path_count = observer->path_count;
     request->query_count = observer->query_count;
     for (size_t i = 0; i < observer->path_count; i++, n++) {
@@ -243,6 +242,9 @@ void south_notify_pump(struct south_session *session)
 
     if (!observer)
         return;
+    if (session->ordinary && session->was_urgent)
+        observer = session->ordinary;
+    session->was_urgent = observer == session->urgent;
     south_session_ref(session);
     session->notify_after_ms =
         southbound->now() + south_notify_pace(session->client->config->supplies_cdid, session->rtt_ms);
@@ -309,22 +311,22 @@ void south_notify_gone(struct southbound *southbound, struct south_watch *watch,
 
 void southbound_changed(struct southbound *southbound, const struct mitigation *mitigation, bool gone)
 {
-    struct south_requester *requester = mitigation_requester(mitigation)->user;
+    const struct requester *requester = mitigation_requester(mitigation);
+    struct south_requester *ours = requester->user;
     uint32_t mid = mitigation_mid(mitigation);
     struct south_watch *watch;
-    struct wire_scope scope;
+    bool active;
 
-    if (!requester || southbound->closing)
+    if (!ours || southbound->closing)
         return;
-    south_peer_follow(southbound, requester);
-    if (!requester->watches)
+    south_peer_follow(southbound, ours);
+    if (!ours->watches)
         return;
-    watch = south_watch_find(southbound, requester, mid);
-    if (watch && gone) {
+    watch = south_watch_find(southbound, ours, mid);
+    /* Its mid may be in use again before the last word about it is on disk. */
+    if (watch && gone && !relay_mitigation_find(requester, mid))
         south_notify_gone(southbound, watch, mitigation);
-    } else if (watch) {
-        mitigation_represent(mitigation, southbound->now(), MITIGATION_NONCONFIG, &scope);
-        south_notify_watch(southbound, requester, mid, scope.status);
-    }
-    south_notify_watch(southbound, requester, SOUTH_WATCH_ALL, 0);
+    else if (watch)
+        south_notify_watch(southbound, ours, mid, south_represent_status(southbound, requester, mid, &active));
+    south_notify_watch(southbound, ours, SOUTH_WATCH_ALL, 0);
 }

@@ -163,7 +163,6 @@ static struct south_observer *observer_new(struct south_session *session, const 
     }
     copy_options(observer, request);
     observer->session = session;
-    observer->block2 = request->block2;
     observer->timer.kind = SOUTH_TIMER_OBSERVER;
     observer->sequence = south_notify_first(southbound);
     DL_APPEND(session->observers, observer);

@@ -30,7 +30,7 @@ static const char *quote(const struct dots_option *option, char out[40])
     size_t length = option->length < 32 ? option->length : 32;
 
     for (size_t i = 0; i < length; i++)
-        out[i] = option->at[i] >= ' ' && option->at[i] <= '~' ? option->at[i] : '?';
+        out[i] = (char)(option->at[i] >= ' ' && option->at[i] <= '~' ? option->at[i] : '?');
     out[length] = '\0';
     if (option->length > length)
         memcpy(out + length, "...", 4);

@@ -169,8 +169,8 @@ static void leave_peer(struct southbound *southbound, struct south_requester *re
         return;
     DL_DELETE(peer->requesters, requester);
     requester->peer = NULL;
-    if (requester->active)
-        peer->active_requesters--;
+    if (requester->active && --peer->active_requesters == 0)
+        south_peer_apply(southbound, peer);
     requester->active = false;
     south_peer_release(southbound, peer);
 }

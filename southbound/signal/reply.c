@@ -65,26 +65,6 @@ int south_reply_message(struct southbound *southbound, struct dots_exchange *exc
     return dots_reply(exchange, &response);
 }
 
-static const char *phrase(uint8_t code)
-{
-    switch (code) {
-    case DOTS_CODE(4, 0):
-        return "bad request";
-    case DOTS_CODE(4, 1):
-        return "unauthorized";
-    case DOTS_CODE(4, 3):
-        return "forbidden";
-    case DOTS_CODE(4, 4):
-        return "not found";
-    case DOTS_CODE(4, 9):
-        return "conflict";
-    case DOTS_CODE(5, 3):
-        return "service unavailable";
-    default:
-        return "the request could not be served";
-    }
-}
-
 int south_reply_answer(struct southbound *southbound, struct dots_exchange *exchange, const struct relay_answer *answer)
 {
     uint8_t code = DOTS_CODE(answer->code / 100, answer->code % 100);
@@ -94,6 +74,6 @@ int south_reply_answer(struct southbound *southbound, struct dots_exchange *exch
     if (answer->diagnostic)
         return south_reply_text(exchange, code, answer->max_age, answer->diagnostic);
     if (answer->code >= 400)
-        return south_reply_text(exchange, code, answer->max_age, phrase(code));
+        return south_reply_text(exchange, code, answer->max_age, "the request could not be served");
     return south_reply_empty(exchange, code);
 }

@@ -148,7 +148,6 @@ static void handle(struct south_session *session, const struct dots_request *req
         return;
     if (!admitted(session, request))
         return;
-    south_heartbeat_begin(session);
     if (code != 0)
         south_refuse(session, request->exchange, code, DOTS_NO_MAX_AGE, reason);
     else

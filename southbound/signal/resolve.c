@@ -209,7 +209,7 @@ static size_t lower_case(const char *name, char *out, size_t size)
     if (length == 0 || length >= size)
         return 0;
     for (size_t i = 0; i <= length; i++)
-        out[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] - 'A' + 'a') : name[i];
+        out[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] - 'A' + 'a' : name[i]);
     return length;
 }
 

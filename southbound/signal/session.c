@@ -31,6 +31,7 @@ static int serve(struct south_session *session)
     session->standing = SOUTH_SERVED;
     southbound->served++;
     south_peer_joined(southbound, peer, session);
+    south_heartbeat_begin(session);
     return 0;
 }
 
@@ -89,7 +90,6 @@ void south_session_up(void *arg, struct dots_session *dots_session)
     session->timer.kind = SOUTH_TIMER_SESSION;
     session->pump.kind = SOUTH_TIMER_PUMP;
     dots_session_set_user(dots_session, session);
-    DL_APPEND2(southbound->sessions, session, all_prev, all_next);
     admit_or_not(session);
     south_heartbeat_arm(session);
 }
@@ -108,7 +108,6 @@ void south_session_down(void *arg, struct dots_session *dots_session, enum dots_
     south_timer_cancel(southbound, &session->pump);
     while (session->observers)
         south_observer_free(session->observers);
-    DL_DELETE2(southbound->sessions, session, all_prev, all_next);
     peer = session->peer;
     if (peer) {
         log_info("session-down", "client %s on %s: %s", session->client->config->name, dots_session_text(dots_session),

@@ -114,10 +114,10 @@ struct south_session {
     /* notifications */
     struct south_timer pump;
     int64_t notify_after_ms;
+    bool was_urgent; /* the last one */
     struct south_observer *observers, *urgent, *ordinary;
     size_t observer_count;
-    struct south_session *prev, *next;         /* of the peer */
-    struct south_session *all_prev, *all_next; /* of southbound */
+    struct south_session *prev, *next; /* of the peer */
 };
 
 /* ---- Observers ---- */
@@ -157,7 +157,6 @@ struct south_observer {
     uint8_t *last; /* body of the last representation, told before 4.04; NULL: none */
     size_t last_length;
     struct south_timer timer;
-    struct dots_block block2;
     struct south_observer *prev, *next;             /* of the session */
     struct south_observer *watch_prev, *watch_next; /* of the watch */
     struct south_observer *queue_prev, *queue_next; /* of the session's queue */
@@ -205,7 +204,6 @@ struct southbound {
     struct south_resolver *resolver;
     struct south_refusals refusals;
     struct south_peer *peers;
-    struct south_session *sessions;
     size_t served;
     struct south_watch *watches;
     struct south_observer *tokens;
@@ -272,7 +270,7 @@ uint32_t south_peer_parameter(const struct southbound *southbound, const struct 
 void south_peer_apply(struct southbound *southbound, struct south_peer *peer);
 
 /* heartbeat.c */
-void south_heartbeat_begin(struct south_session *session);   /* a request came */
+void south_heartbeat_begin(struct south_session *session);   /* it is served from now on */
 void south_heartbeat_arm(struct south_session *session);     /* after anything that moves its deadlines */
 void south_heartbeat_changed(struct south_session *session); /* interval or set */
 void south_heartbeat_due(struct south_session *session);

@@ -229,19 +229,19 @@ fail:
 
 static void free_rest(struct southbound *southbound)
 {
-    struct south_peer *peer, *next;
+    struct south_peer *peer = southbound->peers;
 
-    while (southbound->held) { /* a relay that never answered */
-        struct south_held *held = southbound->held;
-
-        DL_DELETE(southbound->held, held);
+    for (struct south_held *held = southbound->held, *later; held; held = later) {
+        later = held->next; /* a relay that never gave it back */
         free(held);
     }
-    HASH_ITER(hh, southbound->peers, peer, next)
-    {
-        HASH_DEL(southbound->peers, peer);
+    HASH_CLEAR(hh, southbound->peers);
+    while (peer) {
+        struct south_peer *next = peer->hh.next;
+
         free(peer->negotiated);
         free(peer);
+        peer = next;
     }
 }
 

@@ -45,6 +45,17 @@ class Answer:
         return f"<{self.code} exit {self.status}: {self.reason or self.json or self.err}>"
 
 
+def json_objects(text):
+    """One after the other; the last may be cut off."""
+    decoder, at = json.JSONDecoder(), 0
+    while (at := text.find("{", at)) >= 0:
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except json.JSONDecodeError:
+            return
+        yield value
+
+
 class Running:
     """dots-client that goes on (observe, hold)."""
 
@@ -55,8 +66,7 @@ class Running:
     @property
     def bodies(self):
         """The JSON bodies so far."""
-        lines = self.process.out.splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        return list(json_objects(self.process.out))
 
     @property
     def statuses(self):

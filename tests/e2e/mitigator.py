@@ -63,6 +63,15 @@ class Mitigator:
 
         return wait_for(found, lambda: f"a job for {prefix}; the mitigator was told {self.told}", deadline)[0]
 
+    def wait_prefixes(self, *prefixes, deadline=15):
+        """Until the live jobs are one for each of these prefixes, and no other."""
+        expected = sorted([prefix] for prefix in prefixes)
+        wait_for(
+            lambda: self.prefixes() == expected,
+            lambda: f"jobs for {expected}; there are {self.prefixes()}, the mitigator was told {self.told}",
+            deadline,
+        )
+
     def wait_idle(self, deadline=15):
         wait_for(lambda: not self.live, lambda: f"the end of all jobs; the mitigator was told {self.told}", deadline)
 

@@ -129,7 +129,7 @@ def test_rfc9132_4_4_1_3_higher_mid_overrides_an_overlapping_lower_one(web, miti
     assert web.put(11, ONE).code == "2.01"
     assert web.get(10).code == "4.04"
     assert [scope["mid"] for scope in web.get().scopes] == [11]
-    wait_for(lambda: mitigator.prefixes() == [[ONE]], lambda: f"one job: {mitigator.told}")
+    mitigator.wait_prefixes(ONE)
 
 
 def test_rfc9132_4_4_1_3_lower_mid_gets_conflict_with_its_source(web, mitigator):
@@ -140,14 +140,14 @@ def test_rfc9132_4_4_1_3_lower_mid_gets_conflict_with_its_source(web, mitigator)
     assert conflict["conflict-cause"] == "overlapping-targets"
     assert conflict["conflict-scope"]["mid"] == 11
     assert web.get(10).code == "4.04"
-    assert mitigator.prefixes() == [[NET]]
+    mitigator.wait_prefixes(NET)
 
 
 def test_rfc9132_4_4_1_3_disjoint_requests_stand_side_by_side(web, mitigator):
     for mid, prefix in ((1, ONE), (2, TWO), (3, "2001:db8:6401::/64")):
         assert web.put(mid, prefix).code == "2.01"
     assert [scope["mid"] for scope in web.get().scopes] == [1, 2, 3]
-    assert mitigator.prefixes() == [["2001:db8:6401::/64"], [ONE], [TWO]]
+    mitigator.wait_prefixes("2001:db8:6401::/64", ONE, TWO)
 
 
 @pytest.mark.parametrize("name", ["target-fqdn", "target-uri"])
@@ -192,7 +192,7 @@ def test_rfc9132_4_4_3_efficacy_update_must_repeat_parameters(web, mitigator):
     assert web.put(1, ONE).code == "2.01"
     answer = web.efficacy(1, TWO)
     assert answer.code == "4.00" and "repeat" in answer.reason
-    assert mitigator.prefixes() == [[ONE]]
+    mitigator.wait_prefixes(ONE)
 
 
 def test_rfc9132_4_4_3_attack_status_is_mandatory_in_an_efficacy_update(raw):

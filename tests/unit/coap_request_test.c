@@ -44,8 +44,8 @@ static void test_every_method_comes(void **state)
 {
     (void)state;
     start();
-    for (uint8_t method = DOTS_GET; method <= DOTS_IPATCH; method++) {
-        begin_request(RAW_CON, method);
+    for (int method = DOTS_GET; method <= DOTS_IPATCH; method++) {
+        begin_request(RAW_CON, (uint8_t)method);
         raw_path(&message, "any/path");
         raw_number(&message, 12, DOTS_CONTENT_FORMAT);
         raw_payload(&message, "x", 1);

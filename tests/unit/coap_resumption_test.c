@@ -79,7 +79,7 @@ static void test_rfc9132_7_1_tls_resumption_with_psk(void **state)
 static void cut_connection(void)
 {
     for (int descriptor = 3; descriptor < 256; descriptor++) {
-        struct sockaddr_in peer;
+        struct sockaddr_in peer = {0};
         socklen_t length = sizeof peer;
         if (getpeername(descriptor, (struct sockaddr *)&peer, &length) == 0 && peer.sin_family == AF_INET &&
             ntohs(peer.sin_port) == port)

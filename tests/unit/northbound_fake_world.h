@@ -56,6 +56,7 @@ struct fake_sent {
     size_t body_length;
 };
 
+/* Those of a session first. */
 enum fake_event_kind { FAKE_EVENT_UP, FAKE_EVENT_DOWN, FAKE_EVENT_RESPONSE, FAKE_EVENT_LOOKUP, FAKE_EVENT_CLOSED };
 
 struct fake_event {
@@ -257,7 +258,7 @@ static void fake_fire(struct fake_event *event)
     struct dots_session *session = event->session;
     const struct dots_handlers *handlers = session ? session->endpoint->handlers : NULL;
 
-    if (event->dead)
+    if (event->dead || (!session && event->kind < FAKE_EVENT_LOOKUP))
         return;
     switch (event->kind) {
     case FAKE_EVENT_UP:

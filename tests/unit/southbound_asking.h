@@ -23,11 +23,28 @@ struct asking {
     uint32_t token;         /* 0: a fresh one */
 };
 
+static inline size_t encode_json(const char *json, uint8_t *body, size_t size)
+{
+    struct wire_message *message = NULL;
+    struct wire_error error;
+    size_t length;
+
+    if (fake_outside)
+        fake_outside(true);
+    if (wire_decode_json(json, strlen(json), WIRE_TO_SERVER, &message, &error) != 0)
+        fail_msg("%s: %s", json, error.text);
+    length = wire_encode_cbor(message, body, size);
+    wire_free(message);
+    if (fake_outside)
+        fake_outside(false);
+    return length;
+}
+
 /* A request as it arrives; path without /.well-known/dots. */
 static inline struct dots_exchange *ask_with(struct dots_session *session, enum dots_method method, const char *path,
                                              struct asking with)
 {
-    struct dots_exchange *exchange = calloc(1, sizeof(*exchange));
+    struct dots_exchange *exchange = fake_calloc(1, sizeof(*exchange));
     uint8_t body[8192];
     struct dots_request request = {
         .method = method,
@@ -47,7 +64,6 @@ static inline struct dots_exchange *ask_with(struct dots_session *session, enum 
         .exchange = exchange,
     };
 
-    assert_non_null(exchange);
     exchange->session = session;
     exchange->next = fake_exchanges;
     fake_exchanges = exchange;
@@ -63,14 +79,8 @@ static inline struct dots_exchange *ask_with(struct dots_session *session, enum 
     if (with.query)
         request.query[request.query_count++] = (struct dots_option){.at = with.query, .length = strlen(with.query)};
     if (with.body) {
-        struct wire_message *message;
-        struct wire_error error;
-
-        if (wire_decode_json(with.body, strlen(with.body), WIRE_TO_SERVER, &message, &error) != 0)
-            fail_msg("%s: %s", with.body, error.text);
-        request.body_length = wire_encode_cbor(message, body, sizeof(body));
+        request.body_length = encode_json(with.body, body, sizeof(body));
         request.body = body;
-        wire_free(message);
     }
     session->heard = (uint64_t)fake_ms;
     fake_endpoint.handlers->request(fake_endpoint.arg, session, &request);

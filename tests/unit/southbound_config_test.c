@@ -227,13 +227,11 @@ static void test_configurations_of_one_client_are_bounded(void **state)
 {
     (void)state;
     for (int i = 0; i < 100; i++) { /* the same name, a new key each time */
-        struct dots_session *session = up(DOTS_UDP);
+        struct dots_session *session;
+        char hash[16];
 
-        fake_down(session, DOTS_DOWN_CLOSED);
-        snprintf(session->identity.hash, sizeof(session->identity.hash), "key%d", i);
-        session->told_down = false;
-        session->heard = (uint64_t)fake_ms;
-        fake_endpoint.handlers->up(fake_endpoint.arg, session);
+        snprintf(hash, sizeof(hash), "key%d", i);
+        session = fake_up_as("a.example", hash, "192.0.2.1", DOTS_UDP);
         expect(ask(session, DOTS_PUT, "/config/sid=1", SET(INTERVAL("60"))), 201, NULL);
         fake_down(session, DOTS_DOWN_CLOSED);
         world_advance(100);

@@ -65,7 +65,8 @@ static struct dots_exchange *fake_exchanges;
 static struct fake_sent fake_sent[FAKE_SENT_MAX];
 static size_t fake_sent_count;
 static uint32_t fake_tokens;
-static void (*fake_on_send)(struct dots_session *session); /* what the network does meanwhile */
+/* What the network does meanwhile: sending may end a session. */
+static void (*fake_on_send)(struct dots_session *session);
 
 /* ---- Endpoint and sessions ---- */
 
@@ -178,12 +179,10 @@ static inline void fake_path(const struct dots_request *request, char path[512],
 
 static inline uint8_t *fake_copy(const uint8_t *body, size_t length)
 {
-    uint8_t *copy = malloc(length + 1);
+    uint8_t *copy = fake_calloc(1, length + 1);
 
-    assert_non_null(copy);
     if (length)
         memcpy(copy, body, length);
-    copy[length] = '\0';
     return copy;
 }
 
@@ -236,6 +235,8 @@ int dots_reply(struct dots_exchange *exchange, const struct dots_response *respo
     exchange->answers++;
     exchange->response = *response;
     exchange->body = fake_copy(response->body, response->body_length);
+    if (fake_on_send && !exchange->session->told_down)
+        fake_on_send(exchange->session);
     return 0;
 }
 
@@ -261,9 +262,8 @@ const struct dots_token *dots_exchange_token(const struct dots_exchange *exchang
 
 static inline struct dots_session *fake_new_session(const char *address, enum dots_transport transport)
 {
-    struct dots_session *session = calloc(1, sizeof(*session));
+    struct dots_session *session = fake_calloc(1, sizeof(*session));
 
-    assert_non_null(session);
     session->transport = transport;
     session->heard = (uint64_t)fake_ms;
     session->peer.sin_family = AF_INET;
@@ -274,8 +274,9 @@ static inline struct dots_session *fake_new_session(const char *address, enum do
     return session;
 }
 
-/* A certificate with this DNS name, whose key hash is the name too. */
-static inline struct dots_session *fake_up(const char *san, const char *address, enum dots_transport transport)
+/* A certificate with this DNS name, and a key of this hash. */
+static inline struct dots_session *fake_up_as(const char *san, const char *hash, const char *address,
+                                              enum dots_transport transport)
 {
     struct dots_session *session = fake_new_session(address, transport);
 
@@ -283,9 +284,14 @@ static inline struct dots_session *fake_up(const char *san, const char *address,
     session->sans[0] = session->name;
     session->identity.sans = session->sans;
     session->identity.san_count = 1;
-    snprintf(session->identity.hash, sizeof(session->identity.hash), "%.22s", san);
+    snprintf(session->identity.hash, sizeof(session->identity.hash), "%.22s", hash);
     fake_endpoint.handlers->up(fake_endpoint.arg, session);
     return session;
+}
+
+static inline struct dots_session *fake_up(const char *san, const char *address, enum dots_transport transport)
+{
+    return fake_up_as(san, san, address, transport);
 }
 
 static inline void fake_down(struct dots_session *session, enum dots_down reason)
@@ -337,6 +343,7 @@ static inline void fake_reset(void)
         assert_int_equal(session->references, 0);
         free(session);
     }
+    memset(&fake_endpoint, 0, sizeof(fake_endpoint));
     fake_system_reset();
     fake_on_send = NULL;
 }

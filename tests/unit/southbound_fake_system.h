@@ -24,6 +24,22 @@
 
 static int64_t fake_ms = 1700000000000;
 
+/* Set by tests that make allocations fail: true while the test itself allocates. */
+static void (*fake_outside)(bool outside);
+
+static inline void *fake_calloc(size_t count, size_t size)
+{
+    void *memory;
+
+    if (fake_outside)
+        fake_outside(true);
+    memory = calloc(count, size);
+    if (fake_outside)
+        fake_outside(false);
+    assert_non_null(memory);
+    return memory;
+}
+
 /* ---- Clock and timers: there is one timer in southbound ---- */
 
 static uv_timer_cb fake_timer;
@@ -101,17 +117,21 @@ static inline void fake_resolved(const char *name, const char *address)
     for (size_t i = 0; i < fake_lookup_count; i++) {
         struct fake_lookup lookup = fake_lookups[i];
         struct addrinfo *info = NULL;
-        struct sockaddr_in *to;
+        struct sockaddr_in *v4;
+        struct sockaddr_in6 *v6;
 
         if (strcmp(lookup.name, name) != 0)
             continue;
         fake_lookups[i] = fake_lookups[--fake_lookup_count];
         if (address) {
-            info = calloc(1, sizeof(*info) + sizeof(*to));
-            to = (struct sockaddr_in *)(info + 1);
-            to->sin_family = AF_INET;
-            assert_int_equal(inet_pton(AF_INET, address, &to->sin_addr), 1);
-            info->ai_addr = (struct sockaddr *)to;
+            info = fake_calloc(1, sizeof(*info) + sizeof(*v6));
+            info->ai_addr = (struct sockaddr *)(info + 1);
+            v4 = (struct sockaddr_in *)(info + 1);
+            v6 = (struct sockaddr_in6 *)(info + 1);
+            v4->sin_family = strchr(address, ':') ? AF_INET6 : AF_INET;
+            assert_int_equal(inet_pton(v4->sin_family, address,
+                                       v4->sin_family == AF_INET ? (void *)&v4->sin_addr : (void *)&v6->sin6_addr),
+                             1);
         }
         lookup.callback(lookup.request, address ? 0 : UV_EAI_NONAME, info);
         return;
@@ -204,4 +224,5 @@ static inline void fake_system_reset(void)
     fake_batch = fake_failing = fake_refusing = false;
     fake_lookup_count = 0;
     fake_timer_at = INT64_MAX;
+    fake_closed = NULL;
 }

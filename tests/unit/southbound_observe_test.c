@@ -232,18 +232,42 @@ static void test_what_was_not_told_before_it_was_gone_is_told_first(void **state
 
     (void)state;
     observe(session, A1, 7);
+    expect(ask(session, DOTS_PUT, "/mitigate/cuid=a/mid=2", PREFIX_JSON("203.0.113.9/32")), 201, NULL);
+    observe(session, "/mitigate/cuid=a/mid=2", 8);
     expect(ask(session, DOTS_DELETE, A1, NULL), 202, NULL);
-    stay(session, 118000);
+    stay(session, 118500);
     fake_forget_sent();
-    stay(session, 1500);
-    report(WIRE_STATUS_MITIGATED, 5); /* counters: so that the end comes within 3 s of a notification */
-    stay(session, 1000);
+    report(WIRE_STATUS_MITIGATED, 5); /* of mid 2: the session has its notification for the next 3 s */
+    stay(session, 2000);
+    assert_int_equal(sent_count(true), 1);
+    assert_int_equal(sent_at(true, 0)->token.bytes[0], 8);
     expect(ask(session, DOTS_DELETE, A1, NULL), 202, NULL);
     expect(ask(session, DOTS_GET, A1, NULL), 404, NULL);
     stay(session, 10000);
-    assert_true(sent_count(true) >= 2);
-    assert_int_equal(sent_at(true, sent_count(true) - 1)->response.code, DOTS_CODE(4, 4));
-    assert_int_equal(sent_status(sent_at(true, sent_count(true) - 2)), WIRE_STATUS_TERMINATED);
+    assert_int_equal(sent_at(true, 1)->token.bytes[0], 7);
+    assert_int_equal(sent_status(sent_at(true, 1)), WIRE_STATUS_TERMINATED);
+    assert_int_equal(sent_at(true, 2)->token.bytes[0], 7);
+    assert_int_equal(sent_at(true, 2)->response.code, DOTS_CODE(4, 4));
+}
+
+static void test_a_mid_in_use_again_is_not_gone(void **state)
+{
+    struct dots_session *session = alpha_with_mitigation();
+
+    (void)state;
+    observe(session, A1, 7);
+    expect(ask(session, DOTS_DELETE, A1, NULL), 202, NULL);
+    stay(session, 121000);
+    fake_forget_sent();
+    world.hold_disk = true; /* the end of the old one and the new one reach the disk together */
+    ask(session, DOTS_DELETE, A1, NULL);
+    ask(session, DOTS_PUT, A1, PREFIX_JSON("203.0.113.77/32"));
+    world.hold_disk = false;
+    stay(session, 10000);
+    assert_true(sent_count(true) >= 1);
+    for (size_t i = 0; i < sent_count(true); i++)
+        assert_int_equal(sent_at(true, i)->response.code, DOTS_CODE(2, 5));
+    assert_int_equal(sent_status(sent_at(true, sent_count(true) - 1)), WIRE_STATUS_IN_PROGRESS);
 }
 
 static void test_all_mitigations_of_a_cuid_can_be_observed(void **state)
@@ -291,6 +315,29 @@ static void test_a_changed_status_goes_before_periodic_ones(void **state)
     stay(session, 4000);
     assert_int_equal(sent_at(true, 0)->token.bytes[0], 6);
     assert_int_equal(sent_status(sent_at(true, 0)), WIRE_STATUS_EXCEEDED);
+}
+
+static void test_counters_that_always_change_starve_nobody(void **state)
+{
+    struct dots_session *session = alpha_with_mitigation();
+    unsigned all = 0, one = 0;
+
+    (void)state;
+    observe(session, ALL, 7);
+    observe(session, A1, 8);
+    report(WIRE_STATUS_MITIGATED, 1);
+    stay(session, 10000);
+    fake_forget_sent();
+    for (uint64_t i = 0; i < 60; i++) {
+        report(0, 100 + i);
+        stay(session, 1000);
+    }
+    for (size_t i = 0; i < sent_count(true); i++) {
+        all += sent_at(true, i)->token.bytes[0] == 7;
+        one += sent_at(true, i)->token.bytes[0] == 8;
+    }
+    assert_in_range(all, 9, 11);
+    assert_in_range(one, 9, 11);
 }
 
 static void test_observers_of_a_session_are_bounded(void **state)
@@ -346,7 +393,7 @@ static void test_a_session_that_ends_while_it_is_told_is_survived(void **state)
     (void)state;
     observe(session, A1, 7);
     observe(session, ALL, 8);
-    fake_on_send = go_down;
+    fake_on_send = go_down; /* inside dots_notify */
     report(WIRE_STATUS_MITIGATED, 1);
     world_advance(60000);
     assert_int_equal(sent_count(true), 1);
@@ -380,8 +427,10 @@ int main(void)
         TEST(test_a_token_used_again_for_another_resource_leaves_the_first),
         TEST(test_rfc7641_3_2_gone_is_told_last_status_then_4_04),
         TEST(test_what_was_not_told_before_it_was_gone_is_told_first),
+        TEST(test_a_mid_in_use_again_is_not_gone),
         TEST(test_all_mitigations_of_a_cuid_can_be_observed),
         TEST(test_a_changed_status_goes_before_periodic_ones),
+        TEST(test_counters_that_always_change_starve_nobody),
         TEST(test_observers_of_a_session_are_bounded),
         TEST(test_ended_observations_leave_nothing_behind),
         TEST(test_a_session_that_ends_while_it_is_told_is_survived),

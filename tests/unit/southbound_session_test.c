@@ -104,6 +104,42 @@ static void test_psk_keys_are_those_of_the_configuration(void **state)
     assert_true(fake_endpoint.settings.sessions_max > world_config.limits.sessions);
 }
 
+static void test_failed_handshakes_are_told_to_the_log_only(void **state)
+{
+    struct sockaddr_in peer = {.sin_family = AF_INET};
+
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        fake_endpoint.handlers->handshake_failed(fake_endpoint.arg, (struct sockaddr *)&peer, "no certificate");
+}
+
+static void test_closing_drops_what_waits(void **state)
+{
+    struct dots_session *session = alpha();
+    struct dots_exchange *put, *config, *name, *late;
+
+    (void)state;
+    world.hold_disk = true;
+    put = ask(session, DOTS_PUT, "/mitigate/cuid=a/mid=2", PREFIX_JSON("203.0.113.7/32"));
+    config = ask(session, DOTS_PUT, "/config/sid=1",
+                 CONFIG_JSON("\"idle-config\":{\"heartbeat-interval\":{\"current-value\":60}}"));
+    name = ask(session, DOTS_PUT, A1, NAME);
+    southbound_close(world.southbound, world_on_closed, NULL);
+    assert_true(put->dropped && config->dropped && name->dropped);
+    late = calloc(1, sizeof(*late));
+    late->session = session;
+    late->next = fake_exchanges;
+    fake_exchanges = late;
+    fake_endpoint.handlers->request(fake_endpoint.arg, session, &(struct dots_request){.exchange = late});
+    expect(late, 503, "shutting down");
+    session = fake_new_session("192.0.2.5", DOTS_TCP);
+    fake_endpoint.handlers->up(fake_endpoint.arg, session);
+    assert_true(session->closed);
+    world_finish();
+    fake_reset();
+    world_open();
+}
+
 /* ---- Names ---- */
 
 static void test_rfc9132_4_4_1_1_names_are_checked_once_resolved(void **state)
@@ -236,6 +272,8 @@ int main(void)
         TEST(test_rfc9132_11_requests_of_a_client_are_limited),
         TEST(test_requests_of_a_source_are_limited),
         TEST(test_psk_keys_are_those_of_the_configuration),
+        TEST(test_failed_handshakes_are_told_to_the_log_only),
+        TEST(test_closing_drops_what_waits),
         TEST(test_rfc9132_4_4_1_1_names_are_checked_once_resolved),
         TEST(test_rfc9132_4_4_1_1_a_name_that_resolves_outside_is_refused),
         TEST(test_a_uri_is_checked_by_its_host),

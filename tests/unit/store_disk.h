@@ -73,6 +73,15 @@ static inline unsigned disk_operations(void)
 
 /* ---- Images ---- */
 
+/* What is allocated for so many bytes: appending page by page must not copy all of it each time. */
+static inline size_t image_capacity(size_t length)
+{
+    size_t capacity = 65536;
+    while (capacity < length)
+        capacity *= 2;
+    return capacity;
+}
+
 static inline void image_write(uint8_t **bytes, size_t *length, const struct disk_write *write, uint64_t *random)
 {
     size_t end = write->offset + write->length;
@@ -82,7 +91,8 @@ static inline void image_write(uint8_t **bytes, size_t *length, const struct dis
         return;
     }
     if (end > *length) {
-        *bytes = realloc(*bytes, end);
+        if (!*bytes || image_capacity(end) != image_capacity(*length))
+            *bytes = realloc(*bytes, image_capacity(end));
         assert_non_null(*bytes);
         memset(*bytes + *length, 0, end - *length);
         *length = end;
@@ -152,7 +162,7 @@ static inline void image_read(struct disk_image *image, sqlite3_file *real)
     sqlite3_int64 size = 0;
     if (image->length || image->pending || real->pMethods->xFileSize(real, &size) != SQLITE_OK || size == 0)
         return;
-    image->bytes = malloc((size_t)size);
+    image->bytes = malloc(image_capacity((size_t)size));
     assert_non_null(image->bytes);
     image->length = (size_t)size;
     assert_int_equal(real->pMethods->xRead(real, image->bytes, (int)size, 0), SQLITE_OK);
@@ -176,7 +186,7 @@ static inline void disk_cut(const char *directory, uint64_t random)
             continue;
         char path[600];
         size_t length = image->length;
-        uint8_t *bytes = malloc(length + 1);
+        uint8_t *bytes = malloc(image_capacity(length));
         assert_non_null(bytes);
         if (length)
             memcpy(bytes, image->bytes, length);

@@ -33,14 +33,14 @@ static void test_every_reported_batch_survives_a_power_failure(void **state)
         uv_run(&fixture->loop, UV_RUN_NOWAIT);
         while (sequence - store_committed(fixture->store) > mix(batch) % IN_FLIGHT)
             uv_run(&fixture->loop, UV_RUN_ONCE);
-        if (mix(~batch) % 8 != 0)
+        if (mix(~batch) % 12 != 0)
             continue;
         uint64_t reported = store_committed(fixture->store);
         disk_cut(after->directory, mix(batch));
         check_after(after, reported);
         cuts++;
     }
-    assert_true(cuts > BATCHES / 16);
+    assert_true(cuts > BATCHES / 24);
     fixture_close(fixture);
     disk_forget();
     assert_int_equal(fixture_teardown((void **)&after), 0);

@@ -1,0 +1,136 @@
+/* northbound: life of the DOTS client side of the gateway. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "northbound/signal/northbound_state.h"
+
+void north_handle_closed(struct northbound *northbound)
+{
+    void (*on_closed)(void *arg) = northbound->on_closed;
+    void *arg = northbound->arg;
+    struct leg *leg, *next;
+
+    if (--northbound->handles > 0)
+        return;
+    DL_FOREACH_SAFE2(northbound->closed, leg, next, sid_next)
+    {
+        free(leg);
+    }
+    free(northbound->upstreams);
+    free(northbound->body);
+    free(northbound);
+    if (on_closed)
+        on_closed(arg);
+}
+
+static void closer_closed(uv_handle_t *handle)
+{
+    north_handle_closed(handle->data);
+}
+
+void northbound_close(struct northbound *northbound, void (*on_closed)(void *arg), void *arg)
+{
+    northbound->closing = true;
+    northbound->on_closed = on_closed;
+    northbound->arg = arg;
+    for (size_t i = 0; i < northbound->upstream_count; i++)
+        upstream_close(&northbound->upstreams[i]);
+    uv_close((uv_handle_t *)&northbound->closer, closer_closed);
+}
+
+struct northbound *northbound_open(uv_loop_t *loop, const struct config *config, struct relay *relay,
+                                   struct store *store, int64_t (*now)(void), char *error, size_t error_size)
+{
+    struct northbound *northbound = calloc(1, sizeof(*northbound));
+
+    snprintf(error, error_size, "out of memory");
+    if (!northbound)
+        return NULL;
+    northbound->loop = loop;
+    northbound->config = config;
+    northbound->relay = relay;
+    northbound->store = store;
+    northbound->now = now;
+    uv_timer_init(loop, &northbound->closer);
+    northbound->closer.data = northbound;
+    northbound->handles = 1;
+    northbound->upstreams = calloc(config->upstream_count ? config->upstream_count : 1, sizeof(*northbound->upstreams));
+    northbound->body = malloc(WIRE_BODY_MAX);
+    if (!northbound->upstreams || !northbound->body)
+        goto failed;
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        struct upstream *upstream = &northbound->upstreams[i];
+
+        *upstream =
+            (struct upstream){.northbound = northbound, .config = &config->upstreams[i], .target = i, .sid_next = 1};
+        northbound->upstream_count++;
+        if (upstream_open(upstream, error, error_size) != 0)
+            goto failed;
+    }
+    return northbound;
+
+failed:
+    northbound_close(northbound, NULL, NULL);
+    return NULL;
+}
+
+int northbound_load(struct northbound *northbound, const char *key, size_t key_length, const uint8_t *value,
+                    size_t value_length)
+{
+    for (size_t i = 0; i < northbound->upstream_count; i++) {
+        const char *name = northbound->upstreams[i].config->name;
+
+        if (key_length == 4 + strlen(name) && memcmp(key, "sid/", 4) == 0 && memcmp(key + 4, name, key_length - 4) == 0)
+            return sid_load(&northbound->upstreams[i], value, value_length);
+    }
+    return 0; /* of an upstream that is no longer configured */
+}
+
+static int open_leg(void *arg, struct upstream_cuid *cuid)
+{
+    struct leg *leg = upstream_leg(arg, cuid);
+
+    if (leg)
+        listing_of(leg, cuid);
+    return 0;
+}
+
+void northbound_start(struct northbound *northbound)
+{
+    const struct config *config = northbound->config;
+
+    /* With recursion: never, a gateway with mitigators asks nothing of its upstreams but to let go. */
+    bool asks = config->recursion != CONFIG_RECURSION_NEVER || config->mitigator_count == 0;
+
+    for (size_t i = 0; i < northbound->upstream_count; i++) {
+        struct upstream *upstream = &northbound->upstreams[i];
+
+        if (upstream->config->sessions == CONFIG_SESSIONS_SHARED && asks)
+            upstream_shared_leg(upstream);
+        /* Those who have something there from before. */
+        relay_upstream_cuid_each(northbound->relay, i, NULL, open_leg, upstream);
+    }
+}
+
+int northbound_make_cuid(struct northbound *northbound, size_t target, const struct requester *owner, uint32_t attempt,
+                         char cuid[23])
+{
+    const struct upstream *upstream;
+
+    if (target >= northbound->upstream_count)
+        return -1;
+    upstream = &northbound->upstreams[target];
+    if (!owner && attempt == 0) {
+        memcpy(cuid, upstream->hash, sizeof(upstream->hash));
+        return 0;
+    }
+    return cuid_derive(upstream->secret, upstream->config->name, owner, attempt, cuid);
+}
+
+void northbound_committed(struct northbound *northbound, uint64_t sequence)
+{
+    for (size_t i = 0; i < northbound->upstream_count; i++)
+        sid_committed(&northbound->upstreams[i], sequence);
+}
