@@ -6,6 +6,7 @@
 #include "aggregation/relay_state.h"
 #include "aggregation/scope_lists.h"
 #include "aggregation/scope_names.h"
+#include "aggregation/status.h"
 #include "aggregation/union.h"
 
 const struct relay_target *bundle_target(const struct relay *relay, const struct bundle *bundle)
@@ -262,6 +263,8 @@ static void part(struct relay *relay, struct bundle *bundle)
             continue;
         if (!other)
             other = bundle_new(bundle->cuid, bundle->trigger);
+        if (other && !other->status_before)
+            other->status_before = bundle_status(bundle);
         if (!other)
             return; /* wider than need be until the next change */
         leave(demand);
@@ -330,6 +333,20 @@ void demand_drop(struct relay *relay, struct demand *demand)
 }
 
 /* ---- What a bundle is ---- */
+
+enum wire_status bundle_status(const struct bundle *bundle)
+{
+    struct status_report reports[16];
+    const struct install *install;
+    size_t count = 0;
+
+    DL_FOREACH(bundle->installs, install)
+    {
+        if (install->status && count < sizeof(reports) / sizeof(reports[0]))
+            reports[count++] = (struct status_report){.status = install->status};
+    }
+    return count ? status_combine(reports, count).status : bundle->status_before;
+}
 
 int64_t bundle_expires(const struct bundle *bundle)
 {

@@ -141,6 +141,14 @@ void install_move(struct install *install, struct bundle *bundle)
     DL_APPEND(bundle->installs, install);
 }
 
+/* With the same mid, or an overlapping one with a higher mid (after a rollover), it must be deleted first. */
+static bool overtakes(const struct install *other, const struct install *install)
+{
+    return other->mid == install->mid ||
+           (other->mid > install->mid && other->trigger == install->trigger && other->scope && install->scope &&
+            scope_overlap(&other->scope->target, &install->scope->target));
+}
+
 void install_block(struct install *install)
 {
     struct install *other;
@@ -149,7 +157,7 @@ void install_block(struct install *install)
         return;
     DL_FOREACH2(install->cuid->installs, other, cuid_next)
     {
-        if (other != install && other->mid == install->mid && other->state == INSTALL_WITHDRAW && !other->blocks) {
+        if (other != install && !other->blocks && other->state == INSTALL_WITHDRAW && overtakes(other, install)) {
             install->blocked_by = other;
             other->blocks = install;
         }

@@ -145,6 +145,7 @@ struct bundle {
     struct demand *demands;
     size_t demand_count;
     struct install *installs;
+    enum wire_status status_before; /* of the bundle that it was a part of */
     struct bundle *next_dirty;
 };
 
@@ -318,6 +319,8 @@ int demand_add(struct relay *relay, struct mitigation *mitigation, size_t target
 void demand_remove(struct relay *relay, struct demand *demand);
 void demand_drop(struct relay *relay, struct demand *demand); /* at the end of all: its bundle with the last one */
 void bundle_soil(struct relay *relay, struct bundle *bundle); /* to be settled */
+/* Put anew, a mitigation is where it was until the upstream says otherwise: 0 when nothing is known. */
+enum wire_status bundle_status(const struct bundle *bundle);
 int64_t bundle_expires(const struct bundle *bundle);
 const struct relay_target *bundle_target(const struct relay *relay, const struct bundle *bundle);
 /* Is the demand served by what is there, as far as we were answered. */

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "aggregation/relay_state.h"
-#include "aggregation/status.h"
 #include "aggregation/union.h"
 
 #define IDS_A_BLOCK 1024
@@ -31,26 +30,7 @@ static uint32_t next_mid(struct relay *relay, const struct bundle *bundle)
 
     if (!cuid->counter)
         return bundle->demands->mitigation->mid;
-    if (cuid->counter->next >= MID_ROLLOVER && !cuid->installs) {
-        cuid->counter->next = 0;
-        cuid->counter->reserved = 0;
-    }
     return (uint32_t)counter_take(relay, cuid->counter, MIDS_A_BLOCK);
-}
-
-/* Put anew, a mitigation is where it was until the upstream says otherwise. */
-static enum wire_status status_before(const struct bundle *bundle)
-{
-    struct status_report reports[16];
-    const struct install *install;
-    size_t count = 0;
-
-    DL_FOREACH(bundle->installs, install)
-    {
-        if (install->status && count < sizeof(reports) / sizeof(reports[0]))
-            reports[count++] = (struct status_report){.status = install->status};
-    }
-    return status_combine(reports, count).status;
 }
 
 static void create(struct relay *relay, struct bundle *bundle, struct scope *scope)
@@ -67,7 +47,7 @@ static void create(struct relay *relay, struct bundle *bundle, struct scope *sco
         install->mid = next_mid(relay, bundle);
         /* A job is there as soon as it is handed over; what it reports comes later. */
         install->state = bundle->cuid->job ? INSTALL_LIVE : INSTALL_PUT;
-        install->status = status_before(bundle);
+        install->status = bundle_status(bundle);
         install->awaited = !bundle->cuid->job;
         install_block(install);
     }
@@ -256,6 +236,23 @@ static void dissolve(struct relay *relay, struct bundle *bundle)
     upstream_cuid_release(relay, cuid);
 }
 
+/* What is installed is put anew with mids from 0 on, each after its predecessor is deleted. */
+static void roll_over(struct relay *relay, struct upstream_cuid_state *cuid)
+{
+    struct install *install, *next;
+
+    if (!cuid->counter || cuid->counter->next < MID_ROLLOVER || cuid->active_count > 0)
+        return;
+    cuid->counter->next = cuid->counter->reserved = 0;
+    DL_FOREACH_SAFE2(cuid->installs, install, next, cuid_next)
+    {
+        if (!install->bundle)
+            continue;
+        bundle_soil(relay, install->bundle);
+        install_withdraw(relay, install);
+    }
+}
+
 void settle_bundles(struct relay *relay, int64_t now)
 {
     while (relay->dirty_bundles) {
@@ -264,6 +261,7 @@ void settle_bundles(struct relay *relay, int64_t now)
         relay->dirty_bundles = bundle->next_dirty;
         if (!relay->dirty_bundles)
             relay->last_dirty_bundle = NULL;
+        roll_over(relay, bundle->cuid);
         bundle->dirty = false;
         if (bundle->demand_count == 0)
             dissolve(relay, bundle);

@@ -245,6 +245,12 @@ static int change(struct world *world, int table, const char *key, size_t key_le
     return 0;
 }
 
+void world_preload(struct world *world, int table, const char *key, const uint8_t *value, size_t length)
+{
+    change(world, table, key, strlen(key), value, length);
+    world->last->sequence = world->committed = ++world->sequence;
+}
+
 static int effect_store_put(void *arg, int table, const char *key, size_t key_length, const uint8_t *value,
                             size_t length)
 {

@@ -42,6 +42,8 @@ struct world {
 
 void world_init(struct world *world); /* default policy, no targets */
 void world_start(struct world *world);
+/* A record that is on disk before the start. */
+void world_preload(struct world *world, int table, const char *key, const uint8_t *value, size_t length);
 void world_crash(struct world *world); /* the process dies: only what was committed comes back */
 void world_free(struct world *world);
 

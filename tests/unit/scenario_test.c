@@ -342,6 +342,18 @@ static void do_up(struct script *script, char **words)
     relay_upstream_up(script->world.relay, script->world.now, target, NULL);
 }
 
+/* mids TARGET N: the next mid of ours there, before start */
+static void do_mids(struct script *script, char **words)
+{
+    unsigned long mid = strtoul(words[2], NULL, 10);
+    uint8_t value[] = {0x83,         0x01, 0x1a, (uint8_t)(mid >> 24), (uint8_t)(mid >> 16), (uint8_t)(mid >> 8),
+                       (uint8_t)mid, 0x00};
+    char key[128];
+
+    snprintf(key, sizeof(key), "mid/%s/", words[1]);
+    world_preload(&script->world, 5, key, value, sizeof(value));
+}
+
 static void do_start(struct script *script, char **words)
 {
     (void)words;
@@ -375,7 +387,8 @@ static const struct {
     {"target", 3, do_target}, {"policy", 1, do_policy}, {"start", 1, do_start},   {"at", 2, do_at},
     {"put", 3, do_put},       {"delete", 3, do_delete}, {"answer", 3, do_answer}, {"status", 2, do_status},
     {"listed", 2, do_listed}, {"report", 2, do_report}, {"lost", 2, do_lost},     {"show", 3, do_show},
-    {"up", 2, do_up},         {"crash", 1, do_crash},   {"hold", 1, do_hold},     {"commit", 1, do_commit},
+    {"mids", 3, do_mids},     {"up", 2, do_up},         {"crash", 1, do_crash},   {"hold", 1, do_hold},
+    {"commit", 1, do_commit},
 };
 
 static void expect(struct script *script, const char *wanted)
