@@ -13,6 +13,7 @@ from processes import openssl, spawn
 
 GET, PUT, DELETE = 1, 3, 4
 CON, NON, ACK, RST = range(4)
+CHANGED = 0x44
 CSM = 0xE1
 MAX_MESSAGE_SIZE = 2  # option of a CSM
 SLICE = 1024
@@ -152,7 +153,7 @@ class Session:
 
     def __init__(self, gateway, credentials, transport="udp", *flags):
         argv = [openssl(), "s_client", "-quiet", "-no_ign_eof", "-connect", target(gateway)]
-        argv += ["-dtls1_2"] if transport == "udp" else ["-tls1_2"]
+        argv += ["-dtls1_2"] if transport == "udp" else [] if "-tls1_3" in flags else ["-tls1_2"]
         argv += credential_flags(credentials)
         kind = socket.SOCK_SEQPACKET if transport == "udp" else socket.SOCK_STREAM
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, kind)
@@ -228,6 +229,25 @@ class Session:
             self.heard.append(message)
         return None
 
+    def heartbeat(self, seconds=10):
+        """The next heartbeat request of the peer, whose answer is up to the caller; None when none comes in time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            message = self.receive(left)
+            if message is None:
+                return None
+            path = tuple(value.decode() for value in message.values(Option.URI_PATH))
+            if message.code == PUT and path == HEARTBEAT:
+                return message
+            self.heard.append(message)
+        return None
+
+    def answer(self, request, code=CHANGED):
+        """An empty response to a request of the peer."""
+        kind = ACK if request.kind == CON and not self.stream else NON
+        self.next_mid = self.next_mid + 1 & 0xFFFF
+        self.send(Message(code, token=request.token, kind=kind, mid=request.mid if kind == ACK else self.next_mid))
+
     def put(self, cuid, mid, payload, **more):
         return self.request(PUT, (*MITIGATE, f"cuid={cuid}", f"mid={mid}"), payload, **more)
 
@@ -244,7 +264,7 @@ class Session:
         except OSError:
             pass
         try:
-            self.popen.wait(5)
+            self.popen.wait(2)
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
