@@ -1,5 +1,6 @@
 """CoAP written by hand (RFC 7252, RFC 8323) over `openssl s_client`: what no proper client would send."""
 
+import contextlib
 import enum
 import secrets
 import select
@@ -170,7 +171,8 @@ class Session:
         self.send_bytes(message.frame() if self.stream else message.datagram())
 
     def send_bytes(self, data):
-        self.socket.sendall(data)
+        with contextlib.suppress(BrokenPipeError):  # the session has ended: so nothing comes back
+            self.socket.sendall(data)
 
     def receive(self, seconds=10):
         """The next message; None when none comes in time, or the session ended."""
@@ -259,10 +261,8 @@ class Session:
 
     def close(self):
         """In order, with close_notify; without, when it takes too long."""
-        try:
+        with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
         try:
             self.popen.wait(2)
         except subprocess.TimeoutExpired:
