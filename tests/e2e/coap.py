@@ -1,5 +1,6 @@
 """CoAP written by hand (RFC 7252, RFC 8323) over `openssl s_client`: what no proper client would send."""
 
+import contextlib
 import enum
 import secrets
 import select
@@ -13,6 +14,7 @@ from processes import openssl, spawn
 
 GET, PUT, DELETE = 1, 3, 4
 CON, NON, ACK, RST = range(4)
+CHANGED = 0x44
 CSM = 0xE1
 MAX_MESSAGE_SIZE = 2  # option of a CSM
 SLICE = 1024
@@ -152,7 +154,7 @@ class Session:
 
     def __init__(self, gateway, credentials, transport="udp", *flags):
         argv = [openssl(), "s_client", "-quiet", "-no_ign_eof", "-connect", target(gateway)]
-        argv += ["-dtls1_2"] if transport == "udp" else ["-tls1_2"]
+        argv += ["-dtls1_2"] if transport == "udp" else [] if "-tls1_3" in flags else ["-tls1_2"]
         argv += credential_flags(credentials)
         kind = socket.SOCK_SEQPACKET if transport == "udp" else socket.SOCK_STREAM
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, kind)
@@ -169,7 +171,8 @@ class Session:
         self.send_bytes(message.frame() if self.stream else message.datagram())
 
     def send_bytes(self, data):
-        self.socket.sendall(data)
+        with contextlib.suppress(BrokenPipeError):  # the session has ended: so nothing comes back
+            self.socket.sendall(data)
 
     def receive(self, seconds=10):
         """The next message; None when none comes in time, or the session ended."""
@@ -228,6 +231,25 @@ class Session:
             self.heard.append(message)
         return None
 
+    def heartbeat(self, seconds=10):
+        """The next heartbeat request of the peer, whose answer is up to the caller; None when none comes in time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            message = self.receive(left)
+            if message is None:
+                return None
+            path = tuple(value.decode() for value in message.values(Option.URI_PATH))
+            if message.code == PUT and path == HEARTBEAT:
+                return message
+            self.heard.append(message)
+        return None
+
+    def answer(self, request, code=CHANGED):
+        """An empty response to a request of the peer."""
+        kind = ACK if request.kind == CON and not self.stream else NON
+        self.next_mid = self.next_mid + 1 & 0xFFFF
+        self.send(Message(code, token=request.token, kind=kind, mid=request.mid if kind == ACK else self.next_mid))
+
     def put(self, cuid, mid, payload, **more):
         return self.request(PUT, (*MITIGATE, f"cuid={cuid}", f"mid={mid}"), payload, **more)
 
@@ -239,12 +261,10 @@ class Session:
 
     def close(self):
         """In order, with close_notify; without, when it takes too long."""
-        try:
+        with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
         try:
-            self.popen.wait(5)
+            self.popen.wait(2)
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
