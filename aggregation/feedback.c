@@ -74,9 +74,10 @@ static void take_conflict(struct relay *relay, struct mitigation *mitigation)
     const struct install *install;
     const struct demand *demand;
 
+    struct wire_conflict *before = mitigation->conflict;
+
     if (!relay->has_upstream)
         return;
-    free(mitigation->conflict);
     mitigation->conflict = NULL;
     DL_FOREACH(mitigation->demands, demand)
     {
@@ -86,6 +87,9 @@ static void take_conflict(struct relay *relay, struct mitigation *mitigation)
                 mitigation->conflict = feedback_conflict(relay, install, mitigation);
         }
     }
+    if (!before != !mitigation->conflict || (before && before->status != mitigation->conflict->status))
+        mitigation_changed(relay, mitigation);
+    free(before);
 }
 
 static void refuse_late(struct relay *relay, int64_t now, struct mitigation *mitigation)

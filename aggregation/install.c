@@ -182,6 +182,7 @@ void install_plan_refresh(struct install *install, int64_t now)
         return;
     /* Spread by up to a tenth, so that what was put together is not refreshed together. */
     at = install->granted_until_ms - install->granted_ms + half - (int64_t)(install->id % 64) * half / 640;
+    at = at > install->hold_until_ms ? at : install->hold_until_ms;
     install->retry_ms = at > now ? at : now;
 }
 

@@ -58,7 +58,7 @@ static void again(struct relay *relay, int64_t now, struct install *install, enu
 {
     bool efficacy = cause == RECONCILE_EFFICACY && install->state == INSTALL_LIVE;
 
-    if (install->superseded)
+    if (install->superseded || now < install->hold_until_ms)
         return;
     if (install->bundle->cuid->merges && !efficacy) {
         if (install->state == INSTALL_LIVE) {

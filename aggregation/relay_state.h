@@ -177,6 +177,7 @@ struct install {
     int64_t answered_ms;      /* when a put was last answered 2.xx; 0: never */
     int64_t granted_until_ms; /* what the upstream granted */
     int64_t granted_ms;       /* for how long that was */
+    int64_t hold_until_ms;    /* retry-timer of an upstream that deactivated it: not before (section 4.4.2.1) */
     int64_t retry_ms;         /* refresh at half-life, or a put again after 5.03; RELAY_FOREVER: none */
     enum wire_status status;  /* 0: not known yet */
     struct relay_counters counters;

@@ -264,6 +264,8 @@ static void take_status(struct relay *relay, int64_t now, struct install *instal
         .pps = scope->pps_dropped,
     };
     set_conflict(install, scope->conflict);
+    if (scope->status == WIRE_STATUS_WITHDRAWN && scope->conflict && scope->conflict->has_retry_timer)
+        install->hold_until_ms = now + (int64_t)scope->conflict->retry_timer * 1000;
     if (scope->has_lifetime && install->state == INSTALL_LIVE)
         set_granted(install, now, scope->lifetime);
 }

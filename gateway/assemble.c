@@ -13,6 +13,11 @@
 #include "northbound/signal/northbound.h"
 #include "southbound/signal/southbound.h"
 
+/* What a mitigation request needs of a datagram beside its body (RFC 9132 section 7.3): IPv6 and UDP headers,
+ * DTLS record and cipher, CoAP header and token, Uri-Path with a cuid of 22 characters and a cdid, further
+ * options. The coap module has the exact figure for a session; this one is for cutting, before there is any. */
+#define REQUEST_OVERHEAD 240
+
 struct driver {
     struct gateway *gateway;
     size_t target;
@@ -262,6 +267,7 @@ static int make_policy(struct gateway *gateway)
             .identity_client = config->upstreams[i].identity == CONFIG_IDENTITY_CLIENT,
             .per_client = config->upstreams[i].sessions == CONFIG_SESSIONS_PER_CLIENT,
             .insert_cdid = config->upstreams[i].insert_cdid,
+            .body_max = config->upstreams[i].transports == CONFIG_TCP ? 0 : config->upstreams[i].mtu - REQUEST_OVERHEAD,
         };
     for (size_t i = 0; i < config->mitigator_count; i++)
         gateway->targets[config->upstream_count + i] =

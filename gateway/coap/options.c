@@ -101,8 +101,9 @@ static int read_request_option(uint16_t number, const coap_opt_t *option, struct
     case OPTION_ACCEPT:
         request->accept = read_int32(option);
         return 0;
-    case OPTION_HOP_LIMIT:
-        request->hop_limit = read_int32(option);
+    case OPTION_HOP_LIMIT: /* the first counts, as it is the one that libcoap decrements: RFC 7252 section 5.4.5 */
+        if (request->hop_limit < 0)
+            request->hop_limit = read_int32(option);
         return 0;
     case OPTION_BLOCK2:
         return read_block(option, &request->block2) == 0 ? 0 : CODE_BAD_OPTION;

@@ -52,8 +52,13 @@ static int write_block(struct dots_session *session, coap_pdu_t *pdu, const stru
     struct dots_response part = *whole;
     uint64_t offset = (uint64_t)block.number << (block.szx + 4);
     if (offset >= whole->body_length) {
-        const struct dots_response beyond = {
-            .code = DOTS_CODE(4, 0), .content_format = -1, .max_age = DOTS_NO_MAX_AGE, .observe = -1};
+        static const char reason[] = "Block2: the body has no such block";
+        const struct dots_response beyond = {.code = DOTS_CODE(4, 0),
+                                             .content_format = -1,
+                                             .max_age = DOTS_NO_MAX_AGE,
+                                             .observe = -1,
+                                             .body = (const uint8_t *)reason,
+                                             .body_length = sizeof reason - 1};
         return write_pdu(pdu, &beyond, NULL, frame);
     }
     size_t left = whole->body_length - (size_t)offset;

@@ -4,6 +4,8 @@
 
 #define OPTION_OBSERVE 6
 #define OPTION_URI_PATH 11
+#define OPTION_HOP_LIMIT 16
+#define OPTION_BLOCK2 23
 #define OPTION_BLOCK1 27
 #define HEADERS 28 /* IPv4 and UDP */
 #define PMTU 1280
@@ -55,6 +57,29 @@ static void test_rfc9132_3_errors_of_the_coap_layer_must_have_a_diagnostic_paylo
     }
     check_reason(DOTS_CODE(4, 13));
     assert_int_equal(south.requests, 0);
+    south.on_request = answer_now;
+    south.answer = text_response(DOTS_CODE(2, 5), "short");
+    raw_begin(&message, RAW_CON, DOTS_GET, "tok");
+    raw_path(&message, "mid=1");
+    raw_number(&message, OPTION_BLOCK2, 9 << 4 | 6);
+    raw_exchange(&message);
+    check_reason(DOTS_CODE(4, 0)); /* beyond the end */
+}
+
+/* ---- RFC 8768 ---- */
+
+static void test_rfc8768_3_only_the_first_hop_limit_must_count(void **state)
+{
+    (void)state;
+    start_raw();
+    south.on_request = answer_now;
+    south.answer = text_response(DOTS_CODE(2, 4), "x");
+    raw_begin(&message, RAW_CON, DOTS_PUT, "tok");
+    raw_number(&message, OPTION_HOP_LIMIT, 9);
+    raw_number(&message, OPTION_HOP_LIMIT, 200);
+    raw_exchange(&message);
+    assert_int_equal(raw_code(), DOTS_CODE(2, 4));
+    assert_int_equal(south.request.hop_limit, 8);
 }
 
 /* ---- Section 4.4 ---- */
@@ -281,6 +306,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         with_raw(test_rfc9132_3_errors_of_the_coap_layer_must_have_a_diagnostic_payload),
+        with_raw(test_rfc8768_3_only_the_first_hop_limit_must_count),
         with_raw(test_rfc9132_4_4_probing_rate_must_not_delay_mitigation_requests),
         with_pair(test_rfc9132_4_4_1_2_cdid_must_be_the_hash_of_the_psk_identity),
         with_pair(test_rfc9132_4_4_1_2_cdid_must_be_the_spki_hash_of_the_certificate),

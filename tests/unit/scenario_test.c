@@ -128,6 +128,8 @@ static void read_scope(char **words, struct scope_words *out)
         assert_int_equal(sscanf(value, "%d/%d", &status, &cause), 2);
         out->conflict.status = (enum wire_conflict_status)status;
         out->conflict.cause = (enum wire_conflict_cause)cause;
+        out->conflict.has_retry_timer = value_of(words, "retry") != NULL;
+        out->conflict.retry_timer = (uint32_t)number_of(words, "retry", 0);
         out->conflict.has_mid = value_of(words, "conflict-mid") != NULL;
         out->conflict.mid = (uint32_t)number_of(words, "conflict-mid", 0);
         out->scope.conflict = &out->conflict;
@@ -176,6 +178,7 @@ static void do_target(struct script *script, char **words)
     target->identity_client = has_word(words, "identity-client");
     target->per_client = has_word(words, "per-client");
     target->insert_cdid = has_word(words, "cdid");
+    target->body_max = (size_t)number_of(words, "body", 0);
 }
 
 static void do_put(struct script *script, char **words)
