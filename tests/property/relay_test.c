@@ -17,12 +17,12 @@
 
 #include <cmocka.h>
 
+#include "tests/support/remote.h"
 #include "tests/support/world.h"
 
 #define CLIENTS 5
 #define MIDS 400
 #define STEPS 120
-#define REMOTE_MAX 512
 
 /* What a client was told about a mid of its own. */
 enum told { TOLD_NOTHING, TOLD_ACCEPTED, TOLD_GONE };
@@ -39,14 +39,6 @@ struct exchange {
     unsigned client;
     uint32_t mid;
     bool deletes;
-};
-
-struct remote {
-    bool used, wanted;
-    char cuid[RELAY_CUID_MAX + 1];
-    uint32_t mid;
-    struct scope *scope;
-    bool trigger;
 };
 
 struct one_demand {
@@ -81,64 +73,7 @@ static uint32_t roll(struct history *history, uint32_t below)
     return (uint32_t)(history->random >> 33) % below;
 }
 
-/* ---- The model upstream ---- */
-
-static void remote_clear(struct remote *remote)
-{
-    scope_unref(remote->scope);
-    memset(remote, 0, sizeof(*remote));
-}
-
-static bool remote_has_higher(const struct history *history, const char *cuid, uint32_t mid,
-                              const struct wire_target *target, bool trigger)
-{
-    for (size_t i = 0; i < REMOTE_MAX; i++) {
-        const struct remote *remote = &history->remote[i];
-
-        if (remote->used && strcmp(remote->cuid, cuid) == 0 && remote->mid > mid && remote->trigger == trigger &&
-            scope_overlap(target, &remote->scope->target))
-            return true;
-    }
-    return false;
-}
-
-/* The answer of a server: 2.04, or 4.09 below an overlapping one with a higher mid. */
-static int remote_put(struct history *history, const char *cuid, uint32_t mid, const struct wire_target *target,
-                      bool trigger)
-{
-    struct remote *place = NULL;
-
-    history->puts++;
-    if (remote_has_higher(history, cuid, mid, target, trigger))
-        return 409;
-    for (size_t i = 0; i < REMOTE_MAX; i++) {
-        struct remote *remote = &history->remote[i];
-
-        if (!remote->used) {
-            place = place ? place : remote;
-        } else if (strcmp(remote->cuid, cuid) == 0) {
-            if (remote->mid == mid)
-                place = remote;
-            else if (remote->trigger == trigger && scope_overlap(target, &remote->scope->target) && remote->mid < mid)
-                remote_clear(remote);
-        }
-    }
-    assert_non_null(place);
-    remote_clear(place);
-    place->used = true;
-    snprintf(place->cuid, sizeof(place->cuid), "%s", cuid);
-    place->mid = mid;
-    place->scope = scope_new(target);
-    place->trigger = trigger;
-    return 204;
-}
-
-static void remote_delete(struct history *history, const char *cuid, uint32_t mid)
-{
-    for (size_t i = 0; i < REMOTE_MAX; i++)
-        if (history->remote[i].used && history->remote[i].mid == mid && strcmp(history->remote[i].cuid, cuid) == 0)
-            remote_clear(&history->remote[i]);
-}
+/* ---- The network ---- */
 
 /* The request of one outstanding exchange reaches the upstream; perhaps its answer comes back. */
 static void deliver(struct history *history, size_t index, bool answered)
@@ -151,10 +86,12 @@ static void deliver(struct history *history, size_t index, bool answered)
     struct wire_scope scratch;
 
     relay_install_request(install, history->world.now, &request, &scratch);
+    history->puts += !outstanding->withdraw;
     if (outstanding->withdraw)
-        remote_delete(history, cuid->cuid, request.mid);
+        remote_delete(history->remote, cuid->cuid, request.mid);
     else
-        answer.code = remote_put(history, cuid->cuid, request.mid, &request.scope->target, request.scope->trigger);
+        answer.code =
+            remote_put(history->remote, cuid->cuid, request.mid, &request.scope->target, request.scope->trigger);
     if (!answered)
         return;
     *outstanding = history->outstanding[--history->outstanding_count];

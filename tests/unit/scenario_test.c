@@ -17,10 +17,11 @@
 
 #include <cmocka.h>
 
+#include "tests/support/words.h"
 #include "tests/support/world.h"
 
 #define WORDS_MAX 32
-#define LIST_MAX 16
+#define LIST_MAX WORDS_LIST_MAX
 
 struct script {
     const char *file;
@@ -34,108 +35,6 @@ static void fail_line(struct script *script, const char *what, const char *detai
 {
     print_error("%s:%d: %s %s\n", script->file, script->line, what, detail);
     script->failed = true;
-}
-
-/* ---- Words ---- */
-
-static const char *value_of(char **words, const char *key)
-{
-    size_t length = strlen(key);
-
-    for (size_t i = 0; words[i]; i++)
-        if (strncmp(words[i], key, length) == 0 && words[i][length] == '=')
-            return words[i] + length + 1;
-    return NULL;
-}
-
-static bool has_word(char **words, const char *word)
-{
-    for (size_t i = 0; words[i]; i++)
-        if (strcmp(words[i], word) == 0)
-            return true;
-    return false;
-}
-
-static long long number_of(char **words, const char *key, long long otherwise)
-{
-    const char *value = value_of(words, key);
-
-    return value ? atoll(value) : otherwise;
-}
-
-/* One scope from words: prefix=a,b fqdn=x lifetime=n status=n preconfigured ... */
-struct scope_words {
-    struct wire_scope scope;
-    struct wire_prefix prefixes[LIST_MAX];
-    struct wire_port_range ranges[LIST_MAX];
-    uint8_t protocols[LIST_MAX];
-    const char *fqdns[LIST_MAX];
-    struct wire_conflict conflict;
-    char text[1024];
-};
-
-static size_t split(char *text, const char **items)
-{
-    size_t count = 0;
-
-    for (char *item = strtok(text, ","); item && count < LIST_MAX; item = strtok(NULL, ","))
-        items[count++] = item;
-    return count;
-}
-
-static void read_scope(char **words, struct scope_words *out)
-{
-    struct wire_target *target = &out->scope.target;
-    const char *items[LIST_MAX], *value;
-
-    memset(out, 0, sizeof(*out));
-    out->scope.trigger = !has_word(words, "preconfigured");
-    out->scope.has_trigger = !out->scope.trigger;
-    target->prefixes = out->prefixes;
-    target->port_ranges = out->ranges;
-    target->protocols = out->protocols;
-    target->fqdns.at = out->fqdns;
-    if ((value = value_of(words, "prefix"))) {
-        snprintf(out->text, sizeof(out->text), "%s", value);
-        target->prefix_count = split(out->text, items);
-        for (size_t i = 0; i < target->prefix_count; i++)
-            assert_int_equal(wire_prefix_parse(items[i], true, &out->prefixes[i]), 0);
-    }
-    if ((value = value_of(words, "ports"))) {
-        unsigned lower = 0, upper = 0;
-
-        assert_int_equal(sscanf(value, "%u-%u", &lower, &upper), 2);
-        out->ranges[0] = (struct wire_port_range){(uint16_t)lower, (uint16_t)upper};
-        target->port_range_count = 1;
-    }
-    if ((value = value_of(words, "fqdn"))) {
-        out->fqdns[0] = value;
-        target->fqdns.count = 1;
-    }
-    out->scope.has_lifetime = value_of(words, "lifetime") != NULL;
-    out->scope.lifetime = number_of(words, "lifetime", 0);
-    out->scope.status = (enum wire_status)number_of(words, "status", 0);
-    out->scope.attack_status = (enum wire_attack_status)number_of(words, "attack", 0);
-    out->scope.has_mid = value_of(words, "mid") != NULL;
-    out->scope.mid = (uint32_t)number_of(words, "mid", 0);
-    out->scope.has_pkts = value_of(words, "pkts") != NULL;
-    out->scope.pkts_dropped = (uint64_t)number_of(words, "pkts", 0);
-    out->scope.has_bytes = value_of(words, "bytes") != NULL;
-    out->scope.bytes_dropped = (uint64_t)number_of(words, "bytes", 0);
-    if ((value = value_of(words, "conflict"))) {
-        int status = 0, cause = 0;
-
-        assert_int_equal(sscanf(value, "%d/%d", &status, &cause), 2);
-        out->conflict.status = (enum wire_conflict_status)status;
-        out->conflict.cause = (enum wire_conflict_cause)cause;
-        out->conflict.has_retry_timer = value_of(words, "retry") != NULL;
-        out->conflict.retry_timer = (uint32_t)number_of(words, "retry", 0);
-        out->conflict.has_mid = value_of(words, "conflict-mid") != NULL;
-        out->conflict.mid = (uint32_t)number_of(words, "conflict-mid", 0);
-        out->scope.conflict = &out->conflict;
-        out->conflict.target = *target;
-        memset(target, 0, sizeof(*target));
-    }
 }
 
 /* CLIENT/CUID or CLIENT/CDID/CUID */
@@ -175,27 +74,27 @@ static void do_target(struct script *script, char **words)
 
     target->name = strdup(words[1]);
     target->kind = strcmp(words[2], "mitigator") == 0 ? RELAY_MITIGATOR : RELAY_UPSTREAM;
-    target->identity_client = has_word(words, "identity-client");
-    target->per_client = has_word(words, "per-client");
-    target->insert_cdid = has_word(words, "cdid");
-    target->body_max = (size_t)number_of(words, "body", 0);
+    target->identity_client = word_there(words, "identity-client");
+    target->per_client = word_there(words, "per-client");
+    target->insert_cdid = word_there(words, "cdid");
+    target->body_max = (size_t)word_number(words, "body", 0);
 }
 
 static void do_put(struct script *script, char **words)
 {
     struct scope_words scope;
     struct relay_put put = {
-        .limits = {.mitigations = (uint32_t)number_of(words, "limit", 64), .cuids = 16, .max_lifetime = 86400}};
+        .limits = {.mitigations = (uint32_t)word_number(words, "limit", 64), .cuids = 16, .max_lifetime = 86400}};
 
-    read_scope(words, &scope);
+    word_scope(words, &scope);
     put.requester = read_requester(words[1]);
     put.mid = (uint32_t)strtoul(words[2], NULL, 10);
     scope.scope.has_mid = false;
     put.scope = &scope.scope;
-    put.if_match = has_word(words, "if-match");
-    put.hop_limit = (uint8_t)number_of(words, "hops", 0);
-    put.limits.indefinite_lifetime = has_word(words, "indefinite");
-    put.exchange = strdup(value_of(words, "as") ? value_of(words, "as") : "x");
+    put.if_match = word_there(words, "if-match");
+    put.hop_limit = (uint8_t)word_number(words, "hops", 0);
+    put.limits.indefinite_lifetime = word_there(words, "indefinite");
+    put.exchange = strdup(word_value(words, "as") ? word_value(words, "as") : "x");
     relay_put(script->world.relay, script->world.now, &put);
 }
 
@@ -206,10 +105,10 @@ static void do_answer(struct script *script, char **words)
     struct wire_message body = {.type = WIRE_MITIGATION, .scopes = &scope.scope, .scope_count = 1};
     struct relay_upstream_answer answer = {.code = (int)strtol(words[2], NULL, 10) * 100 +
                                                    (int)strtol(words[2] + 2, NULL, 10),
-                                           .max_age = number_of(words, "max-age", -1),
-                                           .diagnostic = value_of(words, "text")};
+                                           .max_age = word_number(words, "max-age", -1),
+                                           .diagnostic = word_value(words, "text")};
 
-    read_scope(words, &scope);
+    word_scope(words, &scope);
     if (scope.scope.has_lifetime || scope.scope.conflict)
         answer.body = &body;
     if (install)
@@ -221,10 +120,10 @@ static void do_status(struct script *script, char **words)
     struct install *install = read_install(script, words[1]);
     struct scope_words scope;
 
-    read_scope(words, &scope);
+    word_scope(words, &scope);
     if (install)
         relay_install_status(script->world.relay, script->world.now, install,
-                             has_word(words, "unknown") ? NULL : &scope.scope);
+                             word_there(words, "unknown") ? NULL : &scope.scope);
 }
 
 static int take_cuid(void *arg, struct upstream_cuid *cuid)
@@ -273,7 +172,7 @@ static void do_report(struct script *script, char **words)
     struct relay_report report = {0};
     size_t target;
 
-    read_scope(words, &scope);
+    word_scope(words, &scope);
     assert_true(world_find_target(&script->world, words[1], &target));
     relay_upstream_cuid_each(script->world.relay, target, NULL, first_job, &install);
     if (!install) {
@@ -291,7 +190,7 @@ static void do_report(struct script *script, char **words)
 
 static void do_delete(struct script *script, char **words)
 {
-    char *exchange = strdup(value_of(words, "as") ? value_of(words, "as") : "x");
+    char *exchange = strdup(word_value(words, "as") ? word_value(words, "as") : "x");
     struct relay_requester requester = read_requester(words[1]);
 
     relay_delete(script->world.relay, script->world.now, &requester, (uint32_t)strtoul(words[2], NULL, 10), exchange);
@@ -327,9 +226,9 @@ static void do_show(struct script *script, char **words)
 
 static void do_policy(struct script *script, char **words)
 {
-    script->world.policy.response_wait_ms = (uint32_t)number_of(words, "wait", 1000);
-    script->world.policy.reject_conflicts = has_word(words, "reject");
-    script->world.policy.mitigations_max = (size_t)number_of(words, "mitigations", 100000);
+    script->world.policy.response_wait_ms = (uint32_t)word_number(words, "wait", 1000);
+    script->world.policy.reject_conflicts = word_there(words, "reject");
+    script->world.policy.mitigations_max = (size_t)word_number(words, "mitigations", 100000);
 }
 
 static void do_at(struct script *script, char **words)

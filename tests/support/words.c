@@ -1,0 +1,104 @@
+/* words: KEY=VALUE words of a scenario line. */
+
+#include "tests/support/words.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void need(bool good, const char *value)
+{
+    if (good)
+        return;
+    fprintf(stderr, "scenario: cannot be understood: %s\n", value);
+    exit(1);
+}
+
+const char *word_value(char **words, const char *key)
+{
+    size_t length = strlen(key);
+
+    for (size_t i = 0; words[i]; i++)
+        if (strncmp(words[i], key, length) == 0 && words[i][length] == '=')
+            return words[i] + length + 1;
+    return NULL;
+}
+
+bool word_there(char **words, const char *word)
+{
+    for (size_t i = 0; words[i]; i++)
+        if (strcmp(words[i], word) == 0)
+            return true;
+    return false;
+}
+
+long long word_number(char **words, const char *key, long long otherwise)
+{
+    const char *value = word_value(words, key);
+
+    return value ? atoll(value) : otherwise;
+}
+
+static size_t split(char *text, const char **items)
+{
+    size_t count = 0;
+
+    for (char *item = strtok(text, ","); item && count < WORDS_LIST_MAX; item = strtok(NULL, ","))
+        items[count++] = item;
+    return count;
+}
+
+void word_scope(char **words, struct scope_words *out)
+{
+    struct wire_target *target = &out->scope.target;
+    const char *items[WORDS_LIST_MAX], *value;
+
+    memset(out, 0, sizeof(*out));
+    out->scope.trigger = !word_there(words, "preconfigured");
+    out->scope.has_trigger = !out->scope.trigger;
+    target->prefixes = out->prefixes;
+    target->port_ranges = out->ranges;
+    target->protocols = out->protocols;
+    target->fqdns.at = out->fqdns;
+    if ((value = word_value(words, "prefix"))) {
+        snprintf(out->text, sizeof(out->text), "%s", value);
+        target->prefix_count = split(out->text, items);
+        for (size_t i = 0; i < target->prefix_count; i++)
+            need(wire_prefix_parse(items[i], true, &out->prefixes[i]) == 0, value);
+    }
+    if ((value = word_value(words, "ports"))) {
+        unsigned lower = 0, upper = 0;
+
+        need(sscanf(value, "%u-%u", &lower, &upper) == 2, value);
+        out->ranges[0] = (struct wire_port_range){(uint16_t)lower, (uint16_t)upper};
+        target->port_range_count = 1;
+    }
+    if ((value = word_value(words, "fqdn"))) {
+        out->fqdns[0] = value;
+        target->fqdns.count = 1;
+    }
+    out->scope.has_lifetime = word_value(words, "lifetime") != NULL;
+    out->scope.lifetime = word_number(words, "lifetime", 0);
+    out->scope.status = (enum wire_status)word_number(words, "status", 0);
+    out->scope.attack_status = (enum wire_attack_status)word_number(words, "attack", 0);
+    out->scope.has_mid = word_value(words, "mid") != NULL;
+    out->scope.mid = (uint32_t)word_number(words, "mid", 0);
+    out->scope.has_pkts = word_value(words, "pkts") != NULL;
+    out->scope.pkts_dropped = (uint64_t)word_number(words, "pkts", 0);
+    out->scope.has_bytes = word_value(words, "bytes") != NULL;
+    out->scope.bytes_dropped = (uint64_t)word_number(words, "bytes", 0);
+    if ((value = word_value(words, "conflict"))) {
+        int status = 0, cause = 0;
+
+        need(sscanf(value, "%d/%d", &status, &cause) == 2, value);
+        out->conflict.status = (enum wire_conflict_status)status;
+        out->conflict.cause = (enum wire_conflict_cause)cause;
+        out->conflict.has_retry_timer = word_value(words, "retry") != NULL;
+        out->conflict.retry_timer = (uint32_t)word_number(words, "retry", 0);
+        out->conflict.has_mid = word_value(words, "conflict-mid") != NULL;
+        out->conflict.mid = (uint32_t)word_number(words, "conflict-mid", 0);
+        out->scope.conflict = &out->conflict;
+        out->conflict.target = *target;
+        memset(target, 0, sizeof(*target));
+    }
+}
