@@ -80,7 +80,7 @@ static void test_forged_record_beside_an_error(void **state)
     start_raw();
     struct raw_builder message;
     const uint8_t *bytes;
-    uint8_t forged[256];
+    uint8_t forged[256] = {0};
     south.on_request = answer_now;
     south.answer = text_response(DOTS_CODE(2, 5), "whole");
     divert();
