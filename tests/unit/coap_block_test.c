@@ -228,6 +228,7 @@ static void check_download(int64_t first, uint8_t szx, size_t total)
     uint8_t body[BODY_MAX], etag[8];
     size_t length = 0, size = (size_t)1 << (szx + 4), etag_length;
     answer_with_pattern(total);
+    south.answer.observe = 3;
     get_block("c", first);
     for (uint32_t i = 0;; i++) {
         assert_int_equal(raw_code(), DOTS_CODE(2, 5));
@@ -235,6 +236,7 @@ static void check_download(int64_t first, uint8_t szx, size_t total)
         length = append_payload(body, length);
         bool more = length < total;
         assert_int_equal(raw_find_number(OPTION_BLOCK2), block(i, more, szx));
+        assert_int_equal(raw_find_number(6), i == 0 ? 3 : -1); /* section 2.6 */
         assert_int_equal(raw_find_number(12), DOTS_CONTENT_FORMAT);
         assert_int_equal(raw_find_number(14), 30);
         const uint8_t *tag = raw_find(OPTION_ETAG, &etag_length);
