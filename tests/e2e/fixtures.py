@@ -168,3 +168,43 @@ def common(tmp_path_factory, pki):
         server.configure(limits={"requests-per-source": 10000, "handshakes-per-source": 10000})
         server.start()
         yield types.SimpleNamespace(server=server, mitigator=mitigator, raw=make_session(server, pki.psk("shop")))
+
+
+# ---- Gateways between clients and servers ----
+
+QUICK = {"min": 1, "max": 240, "current": 1}
+SOON_LOST = {"heartbeat-interval": QUICK, "missing-hb-allowed": {"min": 3, "max": 20, "current": 3}}
+AT_ONCE = {"initial": "0s", "max": "0s"}  # a withdrawn mitigation ends at once: its end can be waited for
+MANY = {"mitigations": 1000, "requests-per-second": 1000, "cuids": 1000}
+
+
+def gateway_entry(name="gw", **more):
+    """How a server knows a gateway: by its certificate, for all that its clients may ask."""
+    return client_entry(name, f"{name}.test", limits=MANY) | more
+
+
+@pytest.fixture
+def make_upstream(make_gateway, mitigator):
+    """make_upstream(**sections): a DOTS server for the gateway gw; not started."""
+
+    def make(name="server", **sections):
+        sections.setdefault("clients", [gateway_entry()])
+        sections.setdefault("mitigators", [mitigator.config()])
+        sections.setdefault("active_but_terminating", AT_ONCE)
+        sections.setdefault("session_config", SOON_LOST)
+        return make_gateway(name, **sections)
+
+    return make
+
+
+@pytest.fixture
+def make_relay(make_gateway, pki):
+    """make_relay(server, upstream, **sections): a gateway of the clients web and shop to that server; not started."""
+
+    def make(server, upstream=None, name="gw", **sections):
+        entry = {"name": "isp", "servers": [server.server_entry()], "transports": ["udp"]} | (upstream or {})
+        sections.setdefault("clients", standard_clients(pki))
+        sections.setdefault("session_config", SOON_LOST)
+        return make_gateway(name, upstreams=[entry], **sections)
+
+    return make
