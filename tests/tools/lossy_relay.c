@@ -290,7 +290,9 @@ static struct mapping *mapping_of(struct relay *relay, const struct sockaddr *cl
     memcpy(&mapping->client, client,
            client->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
     for (int i = FORWARD; i <= BACK; i++) {
-        mapping->random[i] = relay->weather.seed + 2 * relay->mapping_count + (uint64_t)i;
+        uint64_t seed = relay->weather.seed;
+
+        mapping->random[i] = draw(&seed) + 2 * relay->mapping_count + (uint64_t)i;
         mapping->random[i] = draw(&mapping->random[i]);
     }
     mapping_bind(mapping);
