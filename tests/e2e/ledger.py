@@ -5,6 +5,7 @@ The ledger of a load (load.py), and the journal of the jobs at the server behind
 
 import collections
 import json
+import time
 
 from load import prefix_of, scopes_of
 from waiting import wait_for
@@ -24,6 +25,7 @@ class Ledger:
         self.leaving = {}  # deleted, not answered yet
         self.gone = {}  # acknowledged to be gone
         self.listing = {}  # session -> (must be there, must not be there), while a get is under way
+        self.statuses = {}  # (session, mid) -> what an observe said last
         self._mids = collections.Counter()
 
     # ---- Asking ----
@@ -41,6 +43,9 @@ class Ledger:
     def delete(self, key):
         self.leaving[key] = self.kept.pop(key)
         self.load.say("delete", *key)
+
+    def observe(self, key):
+        self.load.say("observe", *key)
 
     def get(self, session):
         """All of the session: what is acknowledged by now must be there."""
@@ -71,6 +76,9 @@ class Ledger:
     def take(self, event):
         """One event of the load. True when a request was acknowledged by it."""
         if event["event"] in ("up", "down", "alert"):
+            return False
+        if event["event"] == "status":
+            self.statuses[event["session"], event["mid"]] = (scopes_of(event) or [{}])[0]
             return False
         assert event["event"] == "answer", event
         if event["op"] == "get":
@@ -108,8 +116,15 @@ class Ledger:
 
     def settle(self, what, deadline):
         """Until everything is answered."""
-        while self.waiting:
-            event = self.load.wait(lambda _: True, lambda: f"{what}: {self.waiting} answers", deadline)
+        self.until(lambda: not self.waiting, lambda: f"{what}: {self.waiting} answers", deadline)
+
+    def until(self, condition, what, deadline):
+        """Takes events until condition() is true."""
+        end = time.monotonic() + deadline
+        while not condition():
+            event = self.load.next(end)
+            if event is None:
+                raise AssertionError(f"waited {deadline} s in vain for {what() if callable(what) else what}")
             self.take(event)
 
 

@@ -72,14 +72,6 @@ class Load:
                 return None
         return self._events.pop(0)
 
-    def wait(self, condition, what, deadline=15):
-        """The first event for which condition(event) is true; what comes before it is passed over."""
-        end = time.monotonic() + deadline
-        while (event := self.next(end)) is not None:
-            if condition(event):
-                return event
-        raise AssertionError(f"waited {deadline} s in vain for {what}")
-
     def stop(self):
         if self.process.poll() is None:
             self.process.stdin.close()

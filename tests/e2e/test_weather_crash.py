@@ -47,8 +47,8 @@ class Crashes:
         for _ in range(2 * load.sessions):
             ledger.do_something()
         for _ in range(self.random.randrange(20)):
-            event = load.wait(lambda _: True, "an answer")
-            if ledger.take(event):
+            event = load.next(time.monotonic() + PATIENCE)
+            if event and ledger.take(event):
                 ledger.do_something()
         self.moments += 1
 
