@@ -163,6 +163,17 @@ static bool room(struct relay *relay, const struct relay_put *put, const struct 
     return true;
 }
 
+/* Has everything that is asked for an upstream? */
+static bool owned(struct relay *relay, const struct relay_put *put)
+{
+    char reason[SCOPE_REASON_MAX];
+    int code = relay->fan_out ? fan_out_refuses(relay->fan_out, &put->scope->target, reason, sizeof(reason)) : 0;
+
+    if (code)
+        answer_text(relay, put->exchange, code, code == 503 ? RETRY_FULL_S : -1, "%s", reason);
+    return code == 0;
+}
+
 /* What terminates does not count against the limit, but it must not pile up either. */
 static void bound_terminating(struct relay *relay, int64_t now, struct requester_state *requester, uint32_t most)
 {
@@ -182,7 +193,7 @@ static void create(struct relay *relay, int64_t now, const struct relay_put *put
     struct requester_state *requester = requester_look(relay, put->requester.cdid, put->requester.cuid);
     struct mitigation *mitigation = NULL;
 
-    if (!room(relay, put, requester))
+    if (!owned(relay, put) || !room(relay, put, requester))
         return;
     if (requester_bind(relay, &put->requester, put->limits.cuids) != 0) {
         answer_text(relay, put->exchange, 503, RETRY_FULL_S, "cuid: this client uses %u already, its limit",

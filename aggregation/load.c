@@ -216,6 +216,11 @@ struct install *loose_claim(struct relay *relay, const struct bundle *bundle, co
     install = found->install;
     HASH_DEL(relay->loose, found);
     free(found);
+    /* Asked of this upstream is something else now: the client's mid must be deleted before it is put again. */
+    if (install->scope && !scope_equal(&install->scope->target, &scope->target)) {
+        install_withdraw(relay, install);
+        return NULL;
+    }
     if (!install->scope)
         install->scope = scope_ref((struct scope *)scope);
     install_block(install); /* the ids say which of two with the same mid came first */

@@ -15,9 +15,16 @@ void plan_target(const struct relay *relay, const struct mitigation *mitigation,
     if (at->disabled || mitigation->state == MITIGATION_ENDED ||
         (mitigation->state == MITIGATION_TERMINATING && !job) || (job && !mitigation->active))
         return;
-    out->scope = mitigation->scope;
     out->immediate = job || mitigation->trigger || mitigation->activated;
     /* Made immediate, it stays preconfigured as well: others in its bundle are not touched. Under a
      * client's own cuid its mid can only be one of them. */
     out->preconfigured = !job && !mitigation->trigger && (!at->identity_client || !mitigation->activated);
+}
+
+int plan_scope(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct scope **scope)
+{
+    if (relay->fan_out)
+        return fan_out_part(relay->fan_out, target, mitigation->scope, scope);
+    *scope = scope_ref(mitigation->scope);
+    return 0;
 }

@@ -22,6 +22,11 @@ struct relay *relay_new(const struct relay_policy *policy, const struct relay_ef
             continue;
         relay->has_upstream = true;
     }
+    if (policy->fan_out == RELAY_FAN_OUT_BY_PREFIX && relay->has_upstream) {
+        relay->fan_out = fan_out_new(policy);
+        if (!relay->fan_out)
+            goto out_of_memory;
+    }
     if (policy->reject_conflicts || !relay->has_upstream) {
         relay->index = overlap_index_new();
         if (!relay->index)
@@ -95,6 +100,7 @@ void relay_free(struct relay *relay)
     FREE_TABLE(binding_count, relay->binding_counts);
     FREE_TABLE(counter, relay->counters);
     overlap_index_free(relay->index);
+    fan_out_free(relay->fan_out);
     deadline_heap_free(relay->timers);
     free(relay->target_active);
     free(relay->record);

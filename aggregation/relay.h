@@ -37,13 +37,19 @@ struct relay_target {
     bool identity_client; /* downstream cuid and mid pass; else the gateway's own */
     bool per_client;      /* one upstream session, and with identity gateway one cuid, per requester */
     bool insert_cdid;
-    size_t body_max; /* bytes of a request body that fit its path MTU (section 7.3); 0: any */
+    size_t body_max;                /* bytes of a request body that fit its path MTU (section 7.3); 0: any */
+    const struct wire_prefix *owns; /* of an upstream, for fan-out by-prefix */
+    size_t owns_count;
 };
+
+/* Which upstreams are asked (RFC 9284). Mitigators are no upstreams: they get everything. */
+enum relay_fan_out { RELAY_FAN_OUT_ALL, RELAY_FAN_OUT_BY_PREFIX };
 
 struct relay_policy {
     const char *name; /* the gateway's, for 5.08 */
     const struct relay_target *targets;
     size_t target_count;
+    enum relay_fan_out fan_out;
     uint32_t response_wait_ms;
     uint32_t terminating_initial_ms, terminating_max_ms; /* active-but-terminating, RFC 9132 section 4.4.4 */
     bool reject_conflicts; /* overlapping requests of different requesters: 4.09 for the later one */

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "aggregation/deadline.h"
+#include "aggregation/fan_out.h"
 #include "aggregation/overlap.h"
 #include "aggregation/relay.h"
 
@@ -234,6 +235,7 @@ struct relay {
     struct bundle *dirty_bundles, *last_dirty_bundle;
     struct loose *loose; /* installs that were loaded and wait to be claimed, until the start is over */
     bool has_upstream;
+    struct fan_out *fan_out; /* NULL: all upstreams are asked for everything */
     size_t mitigation_count;
     size_t *target_active;
     struct deadline_heap *timers;
@@ -306,12 +308,13 @@ void conflict_clear(struct relay *relay, int64_t now, struct mitigation *ended);
  * its own terminates there. */
 void conflict_override(struct relay *relay, int64_t now, struct mitigation *mitigation);
 
-/* plan.c: what a mitigation asks of a target. */
+/* plan.c: what a mitigation asks of a target, if it has a part there. */
 struct plan {
-    struct scope *scope; /* borrowed; NULL: nothing */
     bool immediate, preconfigured;
 };
 void plan_target(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct plan *out);
+/* What a target is asked for: a new reference, or NULL: nothing. 0, or -1 out of memory. */
+int plan_scope(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct scope **scope);
 
 /* bundle.c: demands and their bundles. */
 struct demand *demand_find(const struct mitigation *mitigation, size_t target, bool trigger);

@@ -8,12 +8,10 @@ static bool both_sides(const struct config *config)
     return config->mitigator_count > 0 && config->upstream_count > 0;
 }
 
-#define FAN_OUT "fan-out: by-prefix and serial are not implemented yet; write all"
 #define RECURSION "recursion: manual and on-exceeded are not implemented yet; write always or never"
 
 const struct unimplemented config_unimplemented[] = {
-    {"fan-out", "by-prefix", NULL, FAN_OUT},
-    {"fan-out", "serial", NULL, FAN_OUT},
+    {"fan-out", "serial", NULL, "fan-out: serial is not implemented yet; write all or by-prefix"},
     {"recursion", "manual", both_sides, RECURSION},
     {"recursion", "on-exceeded", both_sides, RECURSION},
     {"listeners[].channel", "data", NULL,

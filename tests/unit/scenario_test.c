@@ -68,6 +68,23 @@ static struct install *read_install(struct script *script, char *word)
 
 /* ---- Commands ---- */
 
+static void read_owns(struct relay_target *target, const char *list)
+{
+    struct wire_prefix *owns;
+    char text[WORLD_LINE];
+    char *save = NULL;
+
+    if (!list)
+        return;
+    owns = calloc(LIST_MAX, sizeof(*owns));
+    target->owns = owns;
+    snprintf(text, sizeof(text), "%s", list);
+    for (char *item = strtok_r(text, ",", &save); item; item = strtok_r(NULL, ",", &save)) {
+        assert_true(target->owns_count < LIST_MAX);
+        assert_int_equal(wire_prefix_parse(item, true, &owns[target->owns_count++]), 0);
+    }
+}
+
 static void do_target(struct script *script, char **words)
 {
     struct relay_target *target = &script->world.targets[script->world.policy.target_count++];
@@ -78,6 +95,7 @@ static void do_target(struct script *script, char **words)
     target->per_client = word_there(words, "per-client");
     target->insert_cdid = word_there(words, "cdid");
     target->body_max = (size_t)word_number(words, "body", 0);
+    read_owns(target, word_value(words, "owns"));
 }
 
 static void do_put(struct script *script, char **words)
@@ -228,6 +246,10 @@ static void do_policy(struct script *script, char **words)
 {
     script->world.policy.response_wait_ms = (uint32_t)word_number(words, "wait", 1000);
     script->world.policy.reject_conflicts = word_there(words, "reject");
+    if (word_value(words, "fan-out")) {
+        assert_string_equal(word_value(words, "fan-out"), "by-prefix");
+        script->world.policy.fan_out = RELAY_FAN_OUT_BY_PREFIX;
+    }
     script->world.policy.mitigations_max = (size_t)word_number(words, "mitigations", 100000);
 }
 
@@ -362,8 +384,10 @@ static void run_script(void **state)
     fclose(file);
     nothing_left(&script);
     world_free(&script.world);
-    for (size_t i = 0; i < script.world.policy.target_count; i++)
+    for (size_t i = 0; i < script.world.policy.target_count; i++) {
         free((char *)script.world.targets[i].name);
+        free((void *)script.world.targets[i].owns);
+    }
     assert_false(script.failed);
 }
 
