@@ -259,6 +259,7 @@ static bool resume(struct relay *relay, int64_t now, const struct relay_put *put
     record_mitigation(relay, mitigation);
     verdict_wait(relay, now, mitigation, WAIT_CREATED, put->exchange);
     reconcile(relay, now, mitigation, RECONCILE_CHANGE);
+    recursion_review(relay, now, mitigation); /* what a mitigator that went on has said meanwhile */
     verdict_check(relay, now, mitigation, false);
     return true;
 }
@@ -291,6 +292,7 @@ static void terminate(struct relay *relay, int64_t now, struct mitigation *mitig
 {
     mitigation_set_state(mitigation, MITIGATION_TERMINATING);
     mitigation->activated = false;
+    mitigation->recursed_until_ms = 0;
     mitigation->state_until_ms = now + mitigation->terminating_ms;
     mitigation_show(relay, mitigation, WIRE_STATUS_CLIENT_WITHDRAWN);
     record_mitigation(relay, mitigation);

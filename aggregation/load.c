@@ -111,6 +111,7 @@ static int load_mitigation(struct relay *relay, struct reader *reader)
     loaded.start_s = take_int(reader, 0, INT64_MAX);
     loaded.terminating_ms = (uint32_t)take_int(reader, 0, UINT32_MAX);
     loaded.state_until_ms = take_moment(reader);
+    loaded.recursed_until_ms = take_moment(reader);
     loaded.hop_limit = (uint8_t)take_int(reader, 0, 255);
     message = take_scope(reader);
     if (reader->bad) {
@@ -134,6 +135,7 @@ static int load_mitigation(struct relay *relay, struct reader *reader)
     mitigation_set_state(mitigation, loaded.state);
     mitigation_set_active(mitigation, (flags & 2) != 0, 0);
     mitigation->start_s = loaded.start_s;
+    mitigation->recursed_until_ms = loaded.recursed_until_ms;
     return loaded.state == MITIGATION_ENDED ? 0 : mitigation_index(relay, mitigation);
 }
 

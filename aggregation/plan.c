@@ -7,7 +7,7 @@
 void plan_target(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct plan *out)
 {
     const struct relay_target *at = &relay->policy->targets[target];
-    bool job = at->kind == RELAY_MITIGATOR;
+    bool job = at->kind == RELAY_MITIGATOR, helps = !job && relay->recurses;
 
     memset(out, 0, sizeof(*out));
     /* A mitigator goes on while the mitigation terminates (RFC 9132 section 4.4.4); an upstream is told
@@ -15,10 +15,13 @@ void plan_target(const struct relay *relay, const struct mitigation *mitigation,
     if (at->disabled || mitigation->state == MITIGATION_ENDED ||
         (mitigation->state == MITIGATION_TERMINATING && !job) || (job && !mitigation->active))
         return;
+    /* An upstream that only helps our mitigators is asked when they need it, and not for standing by. */
+    if (helps && !mitigation->recursed_until_ms)
+        return;
     out->immediate = job || mitigation->trigger || mitigation->activated;
     /* Made immediate, it stays preconfigured as well: others in its bundle are not touched. Under a
      * client's own cuid its mid can only be one of them. */
-    out->preconfigured = !job && !mitigation->trigger && (!at->identity_client || !mitigation->activated);
+    out->preconfigured = !job && !helps && !mitigation->trigger && (!at->identity_client || !mitigation->activated);
 }
 
 int plan_scope(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct scope **scope)

@@ -9,6 +9,7 @@
 struct relay *relay_new(const struct relay_policy *policy, const struct relay_effects *effects, void *arg)
 {
     struct relay *relay = calloc(1, sizeof(*relay));
+    bool has_mitigator = false;
 
     if (!relay)
         return NULL;
@@ -18,10 +19,14 @@ struct relay *relay_new(const struct relay_policy *policy, const struct relay_ef
     for (size_t i = 0; i < policy->target_count; i++) {
         const struct relay_target *target = &policy->targets[i];
 
-        if (target->kind != RELAY_UPSTREAM || target->disabled)
-            continue;
-        relay->has_upstream = true;
+        if (target->kind == RELAY_MITIGATOR)
+            has_mitigator = true;
+        else if (!target->disabled)
+            relay->has_upstream = true;
     }
+    relay->recurses = relay->has_upstream && has_mitigator && policy->recursion != RELAY_RECURSION_ALWAYS;
+    if (relay->recurses && policy->recursion == RELAY_RECURSION_NEVER)
+        relay->has_upstream = false;
     if (policy->fan_out == RELAY_FAN_OUT_BY_PREFIX && relay->has_upstream) {
         relay->fan_out = fan_out_new(policy);
         if (!relay->fan_out)

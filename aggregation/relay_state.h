@@ -109,8 +109,10 @@ struct mitigation {
     int64_t start_s;             /* mitigation-start; 0: not active */
     uint32_t terminating_ms;     /* period of the next withdrawal (section 4.4.4) */
     int64_t state_until_ms;      /* end of TERMINATING or ENDED, or the next repeat */
+    int64_t recursed_until_ms;   /* upstreams help until then; RELAY_FOREVER: no end is in sight; 0: they do not */
     struct relay_counters counters;
-    struct wire_conflict *conflict; /* one block */
+    uint64_t bytes_before, pkts_before; /* totals of upstreams that do not help any more */
+    struct wire_conflict *conflict;     /* one block */
     enum mitigation_wait wait;
     bool efficacy; /* the refresh that waits is an efficacy update */
     int64_t wait_until_ms;
@@ -235,6 +237,7 @@ struct relay {
     struct bundle *dirty_bundles, *last_dirty_bundle;
     struct loose *loose; /* installs that were loaded and wait to be claimed, until the start is over */
     bool has_upstream;
+    bool recurses;           /* upstreams are asked for recursed mitigations only */
     struct fan_out *fan_out; /* NULL: all upstreams are asked for everything */
     size_t mitigation_count;
     size_t *target_active;
@@ -290,6 +293,10 @@ void mitigation_end(struct relay *relay, int64_t now, struct mitigation *mitigat
 void mitigation_remove(struct relay *relay, int64_t now, struct mitigation *mitigation);
 void mitigation_due(struct relay *relay, int64_t now, struct mitigation *mitigation);
 void mitigation_stand_by(struct relay *relay, int64_t now, struct mitigation *mitigation); /* preconfigured: 8 */
+
+/* recursion.c */
+void recursion_review(struct relay *relay, int64_t now, struct mitigation *mitigation); /* a mitigator has reported */
+void recursion_due(struct relay *relay, int64_t now, struct mitigation *mitigation);
 
 /* verdict.c: the answer that a put waits for */
 void verdict_wait(struct relay *relay, int64_t now, struct mitigation *mitigation, enum mitigation_wait wait,

@@ -409,5 +409,6 @@ void relay_job_report(struct relay *relay, int64_t now, size_t target, uint64_t 
         install->status = report->status;
     if (report->counters.has_bytes || report->counters.has_bps || report->counters.has_pkts || report->counters.has_pps)
         install->counters = report->counters;
+    recursion_review(relay, now, install->bundle->demands->mitigation);
     finish(relay, now, install->bundle);
 }

@@ -9,6 +9,8 @@
  * DTLS record and cipher, CoAP header and token, Uri-Path with a cuid of 22 characters and a cdid, further
  * options. The coap module has the exact figure for a session; this one is for cutting, before there is any. */
 #define REQUEST_OVERHEAD 240
+/* A mitigator that is exceeded and not in turn keeps the upstreams that help it for this long. */
+#define RECURSION_HOLD_MS 300000
 
 static int copy_owned(struct policy *policy, const struct config *config)
 {
@@ -58,6 +60,13 @@ static void set_targets(struct policy *policy, const struct config *config, bool
             (struct relay_target){.name = config->mitigators[i].name, .kind = RELAY_MITIGATOR};
 }
 
+static const enum relay_recursion recursions[] = {
+    [CONFIG_RECURSION_NEVER] = RELAY_RECURSION_NEVER,
+    [CONFIG_RECURSION_MANUAL] = RELAY_RECURSION_MANUAL,
+    [CONFIG_RECURSION_ON_EXCEEDED] = RELAY_RECURSION_ON_EXCEEDED,
+    [CONFIG_RECURSION_ALWAYS] = RELAY_RECURSION_ALWAYS,
+};
+
 int policy_make(struct policy *policy, const struct config *config)
 {
     /* recursion: never means that a gateway with a mitigator of its own does not ask upstream too. */
@@ -74,6 +83,8 @@ int policy_make(struct policy *policy, const struct config *config)
         .targets = policy->targets,
         .target_count = count,
         .fan_out = config->fan_out == CONFIG_FAN_OUT_BY_PREFIX ? RELAY_FAN_OUT_BY_PREFIX : RELAY_FAN_OUT_ALL,
+        .recursion = recursions[config->recursion],
+        .recursion_hold_ms = RECURSION_HOLD_MS,
         .response_wait_ms = config->response_wait_ms,
         .terminating_initial_ms = config->terminating.initial_ms,
         .terminating_max_ms = config->terminating.max_ms,

@@ -8,12 +8,10 @@ static bool both_sides(const struct config *config)
     return config->mitigator_count > 0 && config->upstream_count > 0;
 }
 
-#define RECURSION "recursion: manual and on-exceeded are not implemented yet; write always or never"
-
 const struct unimplemented config_unimplemented[] = {
     {"fan-out", "serial", NULL, "fan-out: serial is not implemented yet; write all or by-prefix"},
-    {"recursion", "manual", both_sides, RECURSION},
-    {"recursion", "on-exceeded", both_sides, RECURSION},
+    {"recursion", "manual", both_sides,
+     "recursion: manual needs the control tool, which is not in this version; write on-exceeded, always or never"},
     {"listeners[].channel", "data", NULL,
      "channel: the data channel is not implemented in this version; remove this listener"},
     {"nat.mappings", NULL, NULL, "mappings: NAT is not implemented in this version; remove nat"},

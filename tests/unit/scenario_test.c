@@ -242,6 +242,27 @@ static void do_show(struct script *script, char **words)
                scope.has_start ? " started" : "");
 }
 
+static enum relay_recursion read_recursion(const char *word)
+{
+    static const char *const words[] = {"always", "never", "manual", "on-exceeded"}; /* as the enum */
+    size_t i = 0;
+
+    while (i < sizeof(words) / sizeof(words[0]) && strcmp(words[i], word) != 0)
+        i++;
+    assert_true(i < sizeof(words) / sizeof(words[0]));
+    return (enum relay_recursion)i;
+}
+
+/* recurse CLIENT/CUID MID on|off: by an operator */
+static void do_recurse(struct script *script, char **words)
+{
+    struct relay_requester requester = read_requester(words[1]);
+
+    if (relay_recurse(script->world.relay, script->world.now, &requester, (uint32_t)strtoul(words[2], NULL, 10),
+                      strcmp(words[3], "on") == 0) != 0)
+        world_note(&script->world, "not-possible");
+}
+
 static void do_policy(struct script *script, char **words)
 {
     script->world.policy.response_wait_ms = (uint32_t)word_number(words, "wait", 1000);
@@ -250,6 +271,8 @@ static void do_policy(struct script *script, char **words)
         assert_string_equal(word_value(words, "fan-out"), "by-prefix");
         script->world.policy.fan_out = RELAY_FAN_OUT_BY_PREFIX;
     }
+    if (word_value(words, "recursion"))
+        script->world.policy.recursion = read_recursion(word_value(words, "recursion"));
     script->world.policy.mitigations_max = (size_t)word_number(words, "mitigations", 100000);
 }
 
@@ -308,11 +331,11 @@ static const struct {
     size_t words; /* at least */
     void (*run)(struct script *script, char **words);
 } commands[] = {
-    {"target", 3, do_target}, {"policy", 1, do_policy}, {"start", 1, do_start},   {"at", 2, do_at},
-    {"put", 3, do_put},       {"delete", 3, do_delete}, {"answer", 3, do_answer}, {"status", 2, do_status},
-    {"listed", 2, do_listed}, {"report", 2, do_report}, {"lost", 2, do_lost},     {"show", 3, do_show},
-    {"mids", 3, do_mids},     {"up", 2, do_up},         {"crash", 1, do_crash},   {"hold", 1, do_hold},
-    {"commit", 1, do_commit},
+    {"target", 3, do_target}, {"policy", 1, do_policy},   {"start", 1, do_start},   {"at", 2, do_at},
+    {"put", 3, do_put},       {"delete", 3, do_delete},   {"answer", 3, do_answer}, {"status", 2, do_status},
+    {"listed", 2, do_listed}, {"report", 2, do_report},   {"lost", 2, do_lost},     {"show", 3, do_show},
+    {"mids", 3, do_mids},     {"up", 2, do_up},           {"crash", 1, do_crash},   {"hold", 1, do_hold},
+    {"commit", 1, do_commit}, {"recurse", 4, do_recurse},
 };
 
 static void expect(struct script *script, const char *wanted)
