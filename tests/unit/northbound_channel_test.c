@@ -206,6 +206,7 @@ static void test_config_refused_twice_is_left_alone(void **state)
 {
     (void)state;
     fixture.put_refusals = 99;
+    fixture.config_max_age = 60;
     connected(false);
     fake_run(3600000);
     assert_int_equal(fake_count(DOTS_PUT, "/config"), 2);

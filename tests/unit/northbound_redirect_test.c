@@ -104,6 +104,20 @@ static void test_rfc9132_4_6_redirect_in_a_circle_must_be_ignored_and_alerted(vo
     assert_string_equal(fixture.events, "redirect-loop "); /* not once for each request */
 }
 
+static void test_rfc9132_4_6_server_of_an_old_session_was_communicated_with_just_now(void **state)
+{
+    struct answered answered = {0};
+
+    (void)state;
+    connected(false);
+    fake_run(2 * REDIRECT_SPOKEN_MS);
+    redirect("a.example", "a.example", V4, 600);
+    fixture_put(&answered);
+    fake_run(1000);
+    assert_int_equal(answered.code, DOTS_CODE(5, 3));
+    assert_string_equal(fixture.events, "redirect-loop ");
+}
+
 static void test_rfc9132_4_6_circle_over_two_servers_ends(void **state)
 {
     struct answered answered = {0};
@@ -209,6 +223,7 @@ int main(void)
         link_test(test_rfc9132_4_6_after_the_ttl_must_use_the_configured_server),
         link_test(test_rfc9132_4_6_ttl_is_not_enforced_while_an_attack_is_on),
         link_test(test_rfc9132_4_6_redirect_in_a_circle_must_be_ignored_and_alerted),
+        link_test(test_rfc9132_4_6_server_of_an_old_session_was_communicated_with_just_now),
         link_test(test_rfc9132_4_6_circle_over_two_servers_ends),
         link_test(test_rfc9132_4_6_after_a_loop_other_configured_servers_are_tried),
         link_test(test_alternate_server_that_cannot_be_reached_leaves_the_configured_one),

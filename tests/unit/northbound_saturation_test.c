@@ -61,6 +61,30 @@ static void test_rfc9132_4_7_new_session_in_parallel_requests_on_both(void **sta
     assert_true(on_new);
 }
 
+static void test_request_on_a_silent_tcp_session_is_not_sent_twice_on_it(void **state)
+{
+    struct answered answered = {0};
+    const struct dots_session *old;
+    unsigned on_old = 0, on_new = 0;
+
+    (void)state;
+    fake_path(V6, DOTS_UDP, FAKE_REFUSED, 1);
+    fake_path(V4, DOTS_UDP, FAKE_REFUSED, 1);
+    fixture_link(true);
+    fake_run(1000);
+    old = fake_session("tcp");
+    fixture.silent = true;
+    fixture_put(&answered);
+    fake_run(60000);
+    assert_non_null(fixture.link->next);
+    for (size_t i = 0; i < fake.sent_count; i++) {
+        on_old += strstr(fake.sent[i].path, "mitigate") && fake.sent[i].session == old;
+        on_new += strstr(fake.sent[i].path, "mitigate") && fake.sent[i].session != old;
+    }
+    assert_int_equal(on_old, 1);
+    assert_int_equal(on_new, 1);
+}
+
 static void test_rfc9132_4_7_heard_on_the_new_session_the_old_one_goes(void **state)
 {
     struct answered answered = {0};
@@ -163,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         link_test(test_rfc9132_4_7_attack_must_not_end_a_session_without_heartbeats),
         link_test(test_rfc9132_4_7_new_session_in_parallel_requests_on_both),
+        link_test(test_request_on_a_silent_tcp_session_is_not_sent_twice_on_it),
         link_test(test_rfc9132_4_7_heard_on_the_new_session_the_old_one_goes),
         link_test(test_rfc9132_4_7_heard_on_the_old_session_the_new_one_goes),
         link_test(test_rfc9132_4_7_heard_again_the_new_attempt_stops),
