@@ -194,9 +194,18 @@ static struct ask *ask_new(struct session *session, enum dots_method method, con
 
 /* ---- Sessions ---- */
 
+/* A new session: nothing is observed there. */
 static void link_is_in_use(void *arg)
 {
-    print(event("up", arg));
+    struct session *session = arg;
+    struct ask *ask;
+
+    print(event("up", session));
+    DL_FOREACH(session->asks, ask)
+    {
+        if (ask->observe)
+            link_repeat(ask->exchange);
+    }
 }
 
 static void link_is_down(void *arg, const char *text)
