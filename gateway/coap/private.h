@@ -48,8 +48,9 @@ struct dots_endpoint {
 
     uv_poll_t ready;
     uv_idle_t later;
-    uv_timer_t tick;
-    unsigned handles;                         /* of the three, not closed yet */
+    uv_timer_t tick, gather;
+    unsigned handles;                         /* of these, not closed yet */
+    uint64_t turned;                          /* uv_hrtime of the last turn */
     bool stale;                               /* libcoap's timers need a look */
     unsigned batch;                           /* times that a ready UDP listener is read in one turn */
     const void *datagram[COAP_LISTENERS_MAX]; /* libcoap's UDP listeners */
