@@ -153,7 +153,7 @@ class Session:
     """One (D)TLS session held by `openssl s_client`. Its pipes keep datagrams apart."""
 
     def __init__(self, gateway, credentials, transport="udp", *flags):
-        argv = [openssl(), "s_client", "-quiet", "-no_ign_eof", "-connect", target(gateway)]
+        argv = [openssl(), "s_client", "-quiet", "-nocommands", "-no_ign_eof", "-connect", target(gateway)]
         argv += ["-dtls1_2"] if transport == "udp" else [] if "-tls1_3" in flags else ["-tls1_2"]
         argv += credential_flags(credentials)
         kind = socket.SOCK_SEQPACKET if transport == "udp" else socket.SOCK_STREAM
