@@ -66,13 +66,14 @@ static void leave(struct demand *demand)
 static struct bundle *merge(struct relay *relay, struct bundle *a, struct bundle *b)
 {
     struct bundle *into = a->demand_count >= b->demand_count ? a : b, *from = into == a ? b : a;
+    struct demand *demand;
 
-    while (from->demands) {
-        struct demand *demand = from->demands;
-
-        leave(demand);
-        join(into, demand);
-    }
+    DL_FOREACH2(from->demands, demand, bundle_next)
+    demand->bundle = into;
+    DL_CONCAT2(into->demands, from->demands, bundle_prev, bundle_next);
+    into->demand_count += from->demand_count;
+    from->demands = NULL;
+    from->demand_count = 0;
     while (from->installs)
         install_move(from->installs, into);
     bundle_soil(relay, from);
