@@ -311,9 +311,8 @@ static bool run_ask(struct session *session, const char *name, char *words[3])
     static const struct {
         const char *name;
         enum dots_method method;
-        bool has_mid;
-    } asks[] = {
-        {"put", DOTS_PUT, true}, {"delete", DOTS_DELETE, true}, {"observe", DOTS_GET, true}, {"get", DOTS_GET, false}};
+    } asks[] = {{"put", DOTS_PUT}, {"delete", DOTS_DELETE}, {"observe", DOTS_GET}, {"get", DOTS_GET}};
+    bool has_mid = strcmp(name, "get") != 0;
     uint8_t body[BODY_MAX];
     size_t i = 0, length = 0;
     struct ask *ask;
@@ -324,12 +323,12 @@ static bool run_ask(struct session *session, const char *name, char *words[3])
     }
     if (asks[i].method == DOTS_PUT)
         length = words[2] ? encode_put(words[2], words[1], body, sizeof(body)) : 0;
-    if ((asks[i].has_mid && !words[0]) || (asks[i].method == DOTS_PUT && length == 0))
+    if ((has_mid && !words[0]) || (asks[i].method == DOTS_PUT && length == 0))
         return false;
     ask = ask_new(session, asks[i].method, asks[i].name, body, length);
-    ask->observe = name[0] == 'o';
-    ask->has_mid = asks[i].has_mid;
-    ask->mid = ask->has_mid ? (uint32_t)strtoul(words[0], NULL, 10) : 0;
+    ask->observe = strcmp(name, "observe") == 0;
+    ask->has_mid = has_mid;
+    ask->mid = has_mid ? (uint32_t)strtoul(words[0], NULL, 10) : 0;
     ask_send(ask);
     return true;
 }
