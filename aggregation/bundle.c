@@ -66,10 +66,9 @@ static void leave(struct demand *demand)
 static struct bundle *merge(struct relay *relay, struct bundle *a, struct bundle *b)
 {
     struct bundle *into = a->demand_count >= b->demand_count ? a : b, *from = into == a ? b : a;
-    struct demand *demand;
 
-    DL_FOREACH2(from->demands, demand, bundle_next)
-    demand->bundle = into;
+    for (struct demand *demand = from->demands; demand; demand = demand->bundle_next)
+        demand->bundle = into;
     DL_CONCAT2(into->demands, from->demands, bundle_prev, bundle_next);
     into->demand_count += from->demand_count;
     from->demands = NULL;

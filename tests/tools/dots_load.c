@@ -278,11 +278,11 @@ static int session_open(struct load *load, struct session *session, unsigned num
 
 static void session_close(struct session *session)
 {
-    struct ask *ask, *next;
-
     link_endpoint_close(session->endpoint, NULL, NULL);
-    DL_FOREACH_SAFE(session->asks, ask, next)
-    free(ask);
+    for (struct ask *ask = session->asks, *next; ask; ask = next) {
+        next = ask->next;
+        free(ask);
+    }
     session->asks = NULL;
 }
 
@@ -393,15 +393,15 @@ static void input(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 static int read_key(struct load *load)
 {
     FILE *file = fopen(load->key_file, "r");
-    char octet[3] = "", *end = octet + 2;
+    char octet[3], *end;
 
     if (!file)
         return -1;
-    while (load->key_length < sizeof(load->key) && end == octet + 2 && fgets(octet, sizeof(octet), file)) {
-        unsigned long value = strtoul(octet, &end, 16);
-
-        if (end == octet + 2)
-            load->key[load->key_length++] = (uint8_t)value;
+    while (load->key_length < sizeof(load->key) && fgets(octet, sizeof(octet), file)) {
+        load->key[load->key_length] = (uint8_t)strtoul(octet, &end, 16);
+        if (end != octet + 2)
+            break;
+        load->key_length++;
     }
     fclose(file);
     return load->key_length ? 0 : -1;
