@@ -109,7 +109,9 @@ static void turn(struct dots_endpoint *endpoint)
     endpoint->stale = false;
     const char *outer = hop_limit_enter(endpoint->name);
     resets_reading(endpoint);
+    gate_enter(endpoint);
     coap_io_do_epoll(endpoint->context, events, all);
+    gate_leave();
     resets_reading(NULL);
     hop_limit_leave(outer);
     endpoint->reading = NULL;
