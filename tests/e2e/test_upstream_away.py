@@ -209,7 +209,6 @@ def test_both_restarted(server, gw, web, mitigator):
     mitigator.wait_prefixes(ONE)
 
 
-@pytest.mark.xfail(strict=True, reason="mids start anew and meet those that the server still has: 4.00")
 def test_gateway_that_lost_its_state_cleans_up(server, make_relay, make_client, pki, mitigator):
     """Under a cuid of its own, what the gateway does not know is withdrawn; with clients' cuids it cannot know."""
     server.start()
