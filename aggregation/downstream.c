@@ -149,9 +149,11 @@ static int settle_others(struct relay *relay, int64_t now, const struct relay_pu
     return -1;
 }
 
-static bool room(struct relay *relay, const struct relay_put *put, const struct requester_state *requester)
+static bool room(struct relay *relay, const struct relay_put *put)
 {
-    if (requester && requester->live_count >= put->limits.mitigations) {
+    const struct binding_count *identity = requester_identity(relay, &put->requester);
+
+    if (identity && identity->live_count >= put->limits.mitigations) {
         answer_text(relay, put->exchange, 503, RETRY_FULL_S, "this client has %u mitigations, its limit; withdraw one",
                     put->limits.mitigations);
         return false;
@@ -190,10 +192,10 @@ static void bound_terminating(struct relay *relay, int64_t now, struct requester
 
 static void create(struct relay *relay, int64_t now, const struct relay_put *put, uint32_t terminating_ms)
 {
-    struct requester_state *requester = requester_look(relay, put->requester.cdid, put->requester.cuid);
+    struct requester_state *requester;
     struct mitigation *mitigation = NULL;
 
-    if (!owned(relay, put) || !room(relay, put, requester))
+    if (!owned(relay, put) || !room(relay, put))
         return;
     if (requester_bind(relay, &put->requester, put->limits.cuids) != 0) {
         answer_text(relay, put->exchange, 503, RETRY_FULL_S, "cuid: this client uses %u already, its limit",

@@ -144,10 +144,10 @@ void mitigation_set_state(struct mitigation *mitigation, enum mitigation_state s
 {
     struct requester_state *owner = mitigation->owner;
 
-    owner->live_count -= mitigation->state == MITIGATION_LIVE;
+    if (owner->identity)
+        owner->identity->live_count += (size_t)(state == MITIGATION_LIVE) - (mitigation->state == MITIGATION_LIVE);
     owner->terminating_count -= mitigation->state == MITIGATION_TERMINATING;
     mitigation->state = state;
-    owner->live_count += state == MITIGATION_LIVE;
     owner->terminating_count += state == MITIGATION_TERMINATING;
 }
 

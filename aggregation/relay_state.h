@@ -57,7 +57,8 @@ struct binding {
 
 struct binding_count {
     char identity[160];
-    size_t count;
+    size_t count;      /* cuids */
+    size_t live_count; /* mitigations of all of them: the limit is the client's, not the cuid's */
     UT_hash_handle hh;
 };
 
@@ -75,7 +76,8 @@ struct requester_state {
     struct mitigation *mitigations; /* by mid */
     struct mitigation *ordered;     /* the same, ascending mid */
     struct overlap_index *index;    /* live and terminating ones */
-    size_t live_count, terminating_count;
+    struct binding_count *identity; /* NULL: none was bound, which only a damaged store can make */
+    size_t terminating_count;
     size_t held; /* mitigations and upstream cuids that point here, also those about to be freed */
     struct upstream_cuid_state *cuids; /* those, for per-client walks */
     UT_hash_handle hh;
@@ -231,6 +233,7 @@ struct relay {
     struct binding_count *binding_counts;
     struct counter *counters;
     struct counter *install_ids;
+    uint64_t first_mid; /* of ours, where none is on record */
     struct upstream_cuid_state *cuids;
     struct install *installs;
     struct overlap_index *index; /* of all requesters, for conflicts between them; NULL: not needed */
@@ -270,6 +273,7 @@ struct requester_state *requester_look(const struct relay *relay, const char *cd
 void requester_release(struct relay *relay, struct requester_state *requester); /* frees an empty one */
 /* 0, or -1 when it may not (limit) or cannot (memory). */
 int requester_bind(struct relay *relay, const struct relay_requester *requester, uint32_t cuids_max);
+struct binding_count *requester_identity(const struct relay *relay, const struct relay_requester *requester);
 int binding_add(struct relay *relay, const char *cuid, const char *identity);
 
 /* counter.c */

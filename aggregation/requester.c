@@ -20,6 +20,16 @@ static void identity_of(char identity[160], const struct relay_requester *reques
         snprintf(identity, 160, "client:%s", requester->client);
 }
 
+struct binding_count *requester_identity(const struct relay *relay, const struct relay_requester *requester)
+{
+    struct binding_count *count;
+    char identity[160];
+
+    identity_of(identity, requester);
+    HASH_FIND_STR(relay->binding_counts, identity, count);
+    return count;
+}
+
 struct requester_state *requester_look(const struct relay *relay, const char *cdid, const char *cuid)
 {
     struct requester_state *requester;
@@ -65,6 +75,7 @@ struct requester_state *requester_get(struct relay *relay, const struct relay_re
     snprintf(requester->public.cdid, sizeof(requester->public.cdid), "%s", from->cdid);
     snprintf(requester->public.cuid, sizeof(requester->public.cuid), "%s", from->cuid);
     snprintf(requester->public.identity_hash, sizeof(requester->public.identity_hash), "%s", from->identity_hash);
+    requester->identity = requester_identity(relay, from);
     requester->index = overlap_index_new();
     if (!requester->index) {
         free(requester);

@@ -33,8 +33,8 @@ void northbound_withdraw(struct northbound *northbound, struct install *install)
 void northbound_forget(struct northbound *northbound, struct install *install);
 void northbound_upstream_cuid_gone(struct northbound *northbound, struct upstream_cuid *cuid);
 /* A cuid of the gateway at an upstream: its credential's hash, or derived from its key. */
-int northbound_make_cuid(struct northbound *northbound, size_t target, const struct requester *owner,
-                         uint32_t attempt, char cuid[23]);
+int northbound_make_cuid(struct northbound *northbound, size_t target, const struct requester *owner, uint32_t attempt,
+                         char cuid[23]);
 void northbound_committed(struct northbound *northbound, uint64_t sequence);
 
 /* Closes the sessions in order; nothing is withdrawn. The relay is not called any more; it may be freed, which calls

@@ -146,7 +146,6 @@ struct wire_message *response_body(const struct leg *leg, const struct dots_resp
 /* observe.c */
 void observe_soon(struct delivery *delivery);
 void observe_stop(struct delivery *delivery, bool deregister);
-void observe_restart(struct leg *leg); /* a new session: nothing is observed there */
 void observe_run(struct leg *leg, uint64_t now, bool mitigating);
 uint64_t observe_due(const struct leg *leg, bool mitigating);
 

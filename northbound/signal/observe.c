@@ -52,15 +52,6 @@ void observe_stop(struct delivery *delivery, bool deregister)
     delivery->observe = NULL;
 }
 
-void observe_restart(struct leg *leg)
-{
-    /* Those that are being registered are sent again by the link; the others follow their listing. */
-    while (leg->observed)
-        take_out(leg->observed);
-    while (leg->to_observe)
-        take_out(leg->to_observe);
-}
-
 /* ---- Notifications ---- */
 
 static const struct wire_scope *scope_of(const struct wire_message *message, uint32_t mid)

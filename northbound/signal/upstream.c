@@ -34,7 +34,6 @@ static void on_up(void *arg)
     } else if (leg->shared) {
         log_info("upstream-connected", "upstream %s: %s", upstream->config->name, link_text(leg->link));
     }
-    observe_restart(leg);
     if (!leg->shared && !leg->owner)
         return;
     /* What waits goes out at once; what is there is looked at after it. */

@@ -115,11 +115,17 @@ static void on_nack(void *arg, struct dots_session *dots_session, const struct d
 static void on_handshake_failed(void *arg, const struct sockaddr *peer, const char *text)
 {
     struct southbound *southbound = arg;
+    char address[INET6_ADDRSTRLEN] = "an unknown address";
     uint32_t left_out;
 
-    (void)peer; /* the text names it */
-    if (south_refusal_note(&southbound->refusals, southbound, 1, southbound->now(), &left_out))
-        log_notice("handshake-failed", "%s", text);
+    if (!south_refusal_note(&southbound->refusals, southbound, 1, southbound->now(), &left_out))
+        return;
+    if (peer)
+        uv_ip_name(peer, address, sizeof(address));
+    log_notice("handshake-failed",
+               "%s: %s; check that this client's key or PSK is right and that each side trusts the other's CA "
+               "(%u more were not told)",
+               address, text, left_out);
 }
 
 static const uint8_t *on_psk(void *arg, const char *identity, size_t length, size_t *key_length)

@@ -13,6 +13,8 @@ from waiting import wait_for
 # What is withdrawn is listed for a while, so that its end can be read.
 ENDED = ("dots-client-withdrawn-mitigation", "attack-mitigation-terminated")
 
+BEGIN = "begin"
+
 
 class Ledger:
     """Random requests of all sessions of a load. Every prefix is asked for under one mid only."""
@@ -129,13 +131,22 @@ class Ledger:
 
 
 class Journal:
-    """The jobs of a mitigator (mitigator.py), read on as it grows: each prefix has one job, ever."""
+    """The jobs of a mitigator (mitigator.py), read on as it grows: each prefix has one job, ever.
+
+    A program that is started anew has no jobs until it is told of them (northbound/mitigator/mitigator.h), so
+    each one begins with a line that says so, written when the one before it has ended.
+    """
 
     def __init__(self, mitigator):
         self.file = mitigator.directory / "told"
         self.live = {}  # id -> prefix
         self.ids = {}  # prefix -> id
         self._offset, self._rest = 0, b""
+        lock, program = mitigator.directory / "lock", mitigator.directory / "program"
+        mitigator.program.rename(program)
+        begin = f"echo '{BEGIN}' >>'{self.file}'; exec '{program}'"
+        mitigator.program.write_text(f'#!/bin/sh\nexec flock \'{lock}\' sh -c "{begin}"\n')
+        mitigator.program.chmod(0o755)
 
     def read(self):
         if not self.file.exists():
@@ -146,7 +157,10 @@ class Journal:
         self._offset += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            self._take(json.loads(line[line.rfind(b'{"op"') :]))  # a server that is killed leaves half a line
+            if line.endswith(BEGIN.encode()):  # a server that was killed may leave half a line
+                self.live.clear()
+            else:
+                self._take(json.loads(line))
         return self
 
     def _take(self, job):
@@ -157,6 +171,9 @@ class Journal:
         first = self.ids.setdefault(prefix, job["id"])
         assert first == job["id"], f"{prefix} was installed twice: as job {first} and as job {job['id']}"
         self.live[job["id"]] = prefix
+
+    def wait_job(self, prefix, deadline=15):
+        wait_for(lambda: prefix in self.read().live.values(), lambda: f"a job for {prefix}: {self.live}", deadline)
 
     def wait_equal(self, prefixes, deadline=15):
         """Until exactly these have a job."""

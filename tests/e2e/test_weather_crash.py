@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from load import load_entries
+from lossy_path import LossyPath
 from processes import Process, program
 from weather import Deployment
 
@@ -61,6 +63,7 @@ class Crashes:
         self.moments += 1
 
     def kill(self, *victims):
+        """The first is the one that clients talk to; it is started last."""
         for victim in victims:
             victim.crash()
         if self.random.random() < 0.2:
@@ -68,6 +71,15 @@ class Crashes:
         for victim in reversed(victims):
             victim.start()
         self.deployment.load.say("reconnect")
+
+    def run(self, moments, *victims):
+        while self.moments < moments:
+            self.run_into_moment()
+            self.kill(*victims)
+            if self.random.random() < 0.8:  # else killed again while it repairs
+                self.check()
+        self.check()
+        assert len(self.deployment.journal.ids) > moments, "there was hardly any load"
 
     def check(self):
         self.deployment.ledger.settle("after a restart", PATIENCE)
@@ -82,10 +94,36 @@ def test_kill_9_of_the_gateway_loses_and_duplicates_nothing(case, deployment):
     deployment.start_gateway(SESSIONS, upstream | {"transports": [north]}, response_wait=response_wait)
     crashes = Crashes(deployment, case)
     deployment.start_load(SESSIONS, crashes.random, transport=south)
-    while crashes.moments < MOMENTS:
-        crashes.run_into_moment()
-        crashes.kill(deployment.gateway)
-        if crashes.random.random() < 0.8:  # else killed again while it repairs
-            crashes.check()
+    crashes.run(MOMENTS, deployment.gateway)
+
+
+def test_kill_9_of_gateway_and_server_at_once(deployment):
+    deployment.start_server()
+    deployment.start_gateway(SESSIONS, {"transports": ["udp"]})
+    crashes = Crashes(deployment, "both")
+    deployment.start_load(SESSIONS, crashes.random)
+    crashes.run(MOMENTS // 2, deployment.gateway, deployment.server)
+
+
+def test_kill_9_of_a_server_with_clients(deployment):
+    deployment.start_server(clients=load_entries(deployment.psk, SESSIONS))
+    crashes = Crashes(deployment, "server")
+    deployment.start_load(SESSIONS, crashes.random, through=deployment.server)
+    crashes.run(MOMENTS // 2, deployment.server)
+
+
+def test_kill_9_of_the_server_behind_a_gateway(deployment, tmp_path):
+    """The gateway finds out by itself, and repairs what was asked for meanwhile."""
+    often = {"heartbeat-interval": {"min": 1, "current": 1}, "missing-hb-allowed": {"min": 1, "current": 3}}
+    deployment.start_server(session_config=often)
+    path = LossyPath(tmp_path, "north", deployment.server)  # nobody is told that a port is closed
+    upstream = {"transports": ["udp"]}
+    deployment.start_gateway(SESSIONS, upstream, through=path, session_config=often, response_wait="100ms")
+    crashes = Crashes(deployment, "behind")
+    deployment.start_load(SESSIONS, crashes.random)
+    crashes.run_into_moment()
+    deployment.server.crash()
+    crashes.run_into_moment()
+    deployment.server.start()
     crashes.check()
-    assert len(deployment.journal.ids) > MOMENTS, "there was hardly any load"
+    path.stop()

@@ -131,6 +131,45 @@ static void test_rfc9132_4_4_3_ignored_efficacy_update_finds_out_that_the_mid_is
     assert_int_equal(fake_count(DOTS_PUT, "mid=3"), puts); /* not for ever */
 }
 
+static void test_rfc9132_4_4_3_lost_efficacy_update_is_sent_again_when_the_mid_is_there(void **state)
+{
+    struct install *install = add_install(started(), 3, 1);
+
+    (void)state;
+    northbound_install(world.northbound, install);
+    run(1000);
+    world.installed[3] = false; /* for a moment: what is silent looks the same as what is lost */
+    install->if_match = true;
+    northbound_install(world.northbound, install);
+    run(NORTH_EFFICACY_MS - 5000);
+    world.installed[3] = true;
+    world.silent = true;
+    run(5000);
+    world.silent = false;
+    run(5000);
+    assert_int_equal(told(TOLD_UNKNOWN, install), 0);
+    assert_int_equal(told(TOLD_ANSWER, install), 2);
+}
+
+static void test_notified_4_04_does_not_count_while_it_is_being_put(void **state)
+{
+    struct install *install = add_install(started(), 3, 1);
+
+    (void)state;
+    northbound_install(world.northbound, install);
+    run(1000);
+    world.silent = true;
+    northbound_install(world.northbound, install); /* a refresh is under way */
+    run(10);
+    fake_answer(fake_find(DOTS_GET, "mid=3", 0), DOTS_CODE(4, 4), NULL, 0);
+    run(10);
+    assert_int_equal(told(TOLD_UNKNOWN, install), 0);
+    world.silent = false;
+    run(5000);
+    assert_int_equal(told(TOLD_ANSWER, install), 2);
+    assert_int_equal(fake_count(DOTS_GET, "mid=3"), 2); /* observed anew after it */
+}
+
 static void test_refusal_comes_back_with_code_and_reason(void **state)
 {
     struct install *install = add_install(started(), 3, 1);
@@ -306,6 +345,8 @@ int main(void)
         gateway_test(test_what_waits_goes_out_before_the_repair),
         gateway_test(test_rfc9132_4_4_3_efficacy_update_is_conditional),
         gateway_test(test_rfc9132_4_4_3_ignored_efficacy_update_finds_out_that_the_mid_is_gone),
+        gateway_test(test_rfc9132_4_4_3_lost_efficacy_update_is_sent_again_when_the_mid_is_there),
+        gateway_test(test_notified_4_04_does_not_count_while_it_is_being_put),
         gateway_test(test_refusal_comes_back_with_code_and_reason),
         gateway_test(test_rfc9132_4_4_1_1_cuid_collision_comes_back_with_its_body),
         gateway_test(test_rfc9132_7_3_too_large_request_is_refused_with_the_sizes),
