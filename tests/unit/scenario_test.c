@@ -373,6 +373,8 @@ static void run_line(struct script *script, char *text)
     for (char *word = strtok_r(text, " \t", &save); word && count < WORDS_MAX; word = strtok_r(NULL, " \t", &save))
         words[count++] = word;
     nothing_left(script);
+    if (count == 0)
+        return;
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (strcmp(commands[i].word, words[0]) == 0 && count >= commands[i].words) {
             commands[i].run(script, words);
