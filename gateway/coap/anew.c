@@ -9,22 +9,30 @@
  */
 #include "gateway/coap/private.h"
 
+#include <string.h>
+
 #define SILENT 5000 /* ms; asked each second, and libcoap repeats */
 
 #define CONTENT_HANDSHAKE 22
 #define CLIENT_HELLO 1
+#define RANDOM_AT 27 /* behind the headers of record and message, and the version */
 
-/* One record of epoch 0 with a ClientHello, RFC 6347 sections 4.1 and 4.2.2. */
-static bool is_hello(const uint8_t *datagram, size_t length)
+/* A record of epoch 0 with a ClientHello (RFC 6347 sections 4.1, 4.2.2) that is not a late one of our handshake. */
+static bool is_new_hello(const uint8_t *datagram, size_t length, const SSL *ssl)
 {
-    return length > 13 && datagram[0] == CONTENT_HANDSHAKE && datagram[3] == 0 && datagram[4] == 0 &&
-           datagram[13] == CLIENT_HELLO;
+    uint8_t random[SSL3_RANDOM_SIZE];
+    return length >= RANDOM_AT + sizeof random && datagram[0] == CONTENT_HANDSHAKE && datagram[3] == 0 &&
+           datagram[4] == 0 && datagram[13] == CLIENT_HELLO &&
+           SSL_get_client_random(ssl, random, sizeof random) == sizeof random &&
+           memcmp(datagram + RANDOM_AT, random, sizeof random) != 0;
 }
 
 void anew_datagram(struct dots_session *session, const void *datagram, size_t length)
 {
-    if (session->tcp || !session->server || !session->announced || session->ending || session->doubted != 0 ||
-        !is_hello(datagram, length))
+    if (session->tcp || !session->server || !session->announced || !session_alive(session) || session->doubted != 0)
+        return;
+    const SSL *ssl = coap_session_get_tls(session->coap, NULL);
+    if (ssl == NULL || !is_new_hello(datagram, length, ssl))
         return;
     session->doubted = uv_now(session->endpoint->loop) + 1; /* never 0 */
     session_link(session, LIST_WATCHED);
