@@ -5,6 +5,7 @@ later only (RFC 9132 section 4.7).
 """
 
 import os
+import random
 import signal
 
 import pytest
@@ -53,4 +54,26 @@ def test_every_request_is_answered_and_installed_once(deployment, tmp_path):
         for direction in ("forward", "back"):
             count = path.counts()[direction]
             assert 0.3 < count["dropped"] / count["seen"] < 0.5, count
+        path.stop()
+
+
+def test_doubled_delayed_and_reordered_datagrams(deployment, tmp_path):
+    """What arrives twice counts once, and what arrives late undoes nothing."""
+    signal.alarm(2 * PATIENCE)
+    weather = {"loss": 0.1, "duplicate": 0.3, "reorder": 0.2, "delay": 5, "jitter": 30}
+    sessions, requests = 4, 150
+    deployment.start_server()
+    north = LossyPath(tmp_path, "north", deployment.server, seed=SEEDS[1], **weather)
+    deployment.start_gateway(sessions, {"transports": ["udp"]}, through=north)
+    south = LossyPath(tmp_path, "south", deployment.gateway, seed=SEEDS[0], **weather)
+    deployment.start_load(sessions, random.Random(SEEDS[0]), through=south)
+    ledger = deployment.ledger
+    for _ in range(requests):
+        ledger.do_something()
+        ledger.until(lambda: ledger.waiting < 8, "answers", PATIENCE)
+    ledger.settle("after the last request", PATIENCE)
+    deployment.check_upstream(PATIENCE)
+    deployment.check_gateway(PATIENCE)
+    for path in (north, south):
+        assert path.counts()["forward"]["duplicated"] > 0
         path.stop()
