@@ -87,6 +87,27 @@ static void note(struct handshake *handshake, const char *doing, const char *cau
 }
 
 /*
+ * Application data that overtakes the end of the handshake, or comes again and again because only that was lost:
+ * OpenSSL would keep it and hand it out in the same breath as the end, and events_missed says what becomes of that.
+ */
+static bool is_early(const struct handshake *handshake, const char *datagram)
+{
+    return handshake->datagrams && !handshake->done && datagram[0] == SSL3_RT_APPLICATION_DATA;
+}
+
+static int on_read(BIO *bio, struct handshake *handshake, const char *bytes, size_t *length)
+{
+    if (is_early(handshake, bytes)) {
+        *length = 0;
+        BIO_set_retry_read(bio);
+        return -1; /* dropped */
+    }
+    if (handshake->session != NULL)
+        anew_datagram(handshake->session, bytes, *length);
+    return 1;
+}
+
+/*
  * Called around each read and write of the SSL. libcoap never clears OpenSSL's error queue, and SSL_get_error()
  * takes anything left in it, by whatever session, for a fatal error of this one.
  */
@@ -95,8 +116,8 @@ static long on_transfer(BIO *bio, int operation, const char *bytes, size_t lengt
 {
     (void)length, (void)argument, (void)number;
     struct handshake *handshake = (struct handshake *)(void *)BIO_get_callback_arg(bio);
-    if (operation == (BIO_CB_READ | BIO_CB_RETURN) && result > 0 && handshake->session != NULL)
-        anew_datagram(handshake->session, bytes, *processed);
+    if (operation == (BIO_CB_READ | BIO_CB_RETURN) && result > 0 && *processed > 0)
+        return on_read(bio, handshake, bytes, processed);
     if (operation != BIO_CB_READ && operation != BIO_CB_WRITE)
         return result;
     if (operation == BIO_CB_READ || handshake->done) /* what is written last in a handshake may be the alert for it */
@@ -118,6 +139,7 @@ static void start(SSL *ssl, coap_session_t *coap)
     struct dots_endpoint *endpoint = tls_endpoint(ssl);
     handshake->endpoint = endpoint;
     handshake->server = SSL_is_server(ssl);
+    handshake->datagrams = SSL_is_dtls(ssl);
     session_copy_peer(&handshake->peer, &coap_session_get_addr_remote(coap)->addr.sa);
     BIO_set_callback_ex(SSL_get_rbio(ssl), on_transfer);
     BIO_set_callback_arg(SSL_get_rbio(ssl), (char *)handshake);

@@ -106,7 +106,7 @@ struct handshake {
     struct handshake *next; /* in the gate */
     struct dots_endpoint *endpoint;
     struct dots_session *session; /* client: from the start; server: once it is up */
-    bool server, done, counted;
+    bool server, datagrams, done, counted;
     bool resumed, psk; /* psk: the callback gave a key just now */
     char *psk_identity;
     const char *doing, *cause; /* static texts: what failed first */
