@@ -276,8 +276,10 @@ class Session(Channel):
         self.socket.close()
 
     def vanish(self):
+        """Without a word."""
         self.popen.kill()
         self.popen.wait()
+        self.socket.close()
 
 
 def target(gateway):

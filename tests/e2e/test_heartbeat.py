@@ -96,7 +96,7 @@ def test_rfc9132_4_7_silent_peer_is_disconnected(lively, make_session, pki, tran
 def test_rfc9132_4_7_peer_that_only_answers_stays(lively, make_session, pki, transport):
     raw = make_session(lively, pki.psk("shop"), transport)
     assert raw.get("a").text == "4.04"
-    for _ in range(6):
+    for _ in range(4):  # longer than a silent peer would be waited for
         raw.answer(raw.heartbeat())
     assert raw.get("a").text == "4.04"
 
@@ -104,7 +104,7 @@ def test_rfc9132_4_7_peer_that_only_answers_stays(lively, make_session, pki, tra
 def test_rfc9132_4_7_peer_that_is_heard_must_not_count_as_disconnected(lively, make_session, pki):
     """It answers nothing, but its own heartbeats arrive: its link may be saturated towards it."""
     raw = make_session(lively, pki.psk("shop"))
-    end = time.monotonic() + 6
+    end = time.monotonic() + 4.5
     while time.monotonic() < end:
         assert raw.request(PUT, HEARTBEAT, dots.heartbeat(False), kind=NON, seconds=3).text == "2.04"
         raw.heartbeat(0.5)  # seen, and not answered
@@ -115,7 +115,7 @@ def test_rfc9132_4_7_peer_that_is_heard_must_not_count_as_disconnected(lively, m
 def test_errors_to_heartbeats_are_answers(lively, make_session, pki):
     """A peer that refuses our heartbeats is there."""
     raw = make_session(lively, pki.psk("shop"))
-    for _ in range(5):
+    for _ in range(4):
         raw.answer(raw.heartbeat(), 0x84)
     assert raw.get("a").text == "4.04"
 

@@ -139,7 +139,7 @@ def test_refreshed_before_the_server_lets_go(make_upstream, make_relay, make_cli
     web = make_client(gw, pki.certificate("web.test"))
     assert web.put(1, ONE, lifetime=3600).code == "2.01"
     job = mitigator.wait_job(ONE)
-    never_within(lambda: job not in mitigator.live, 9, "let go")
+    never_within(lambda: job not in mitigator.live, 7, "let go")
     assert [line["op"] for line in mitigator.told].count("start") == 1
     assert web.get(1).scope["lifetime"] > 3500
 
