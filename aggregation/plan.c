@@ -15,9 +15,19 @@ void plan_target(const struct relay *relay, const struct mitigation *mitigation,
     if (at->disabled || mitigation->state == MITIGATION_ENDED ||
         (mitigation->state == MITIGATION_TERMINATING && !job) || (job && !mitigation->active))
         return;
-    out->scope = mitigation->scope;
+    out->scope = job ? mitigation->scope : mitigation->outside;
     out->immediate = job || mitigation->trigger || mitigation->activated;
     /* Made immediate, it stays preconfigured as well: others in its bundle are not touched. Under a
      * client's own cuid its mid can only be one of them. */
     out->preconfigured = !job && !mitigation->trigger && (!at->identity_client || !mitigation->activated);
+}
+
+int plan_outside(const struct relay *relay, const struct wire_target *target, struct scope **outside, char *reason,
+                 size_t size)
+{
+    *outside = NULL;
+    if (!relay->has_upstream || relay->policy->nat_count == 0)
+        return 0;
+    *outside = nat_translate(relay->policy->nat, relay->policy->nat_count, target, reason, size);
+    return *outside ? 0 : -1;
 }
