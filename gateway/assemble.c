@@ -29,6 +29,7 @@ struct gateway {
     const struct config *config;
     struct relay_policy policy;
     struct relay_target *targets;
+    struct nat_mapping *nat;
     struct store *store;
     struct relay *relay;
     struct southbound *southbound;
@@ -248,6 +249,29 @@ static void set_timer(uv_prepare_t *prepare)
 
 /* ---- Opening ---- */
 
+static struct wire_prefix prefix_of(const struct config_prefix *prefix)
+{
+    struct wire_prefix result = {.family = prefix->family, .length = prefix->length};
+
+    memcpy(result.addr, prefix->addr, sizeof(result.addr));
+    return result;
+}
+
+static int make_mappings(struct gateway *gateway)
+{
+    const struct config *config = gateway->config;
+
+    gateway->nat = calloc(config->nat_count ? config->nat_count : 1, sizeof(*gateway->nat));
+    if (!gateway->nat)
+        return -1;
+    for (size_t i = 0; i < config->nat_count; i++)
+        gateway->nat[i] = (struct nat_mapping){.internal = prefix_of(&config->nat[i].internal),
+                                               .external = prefix_of(&config->nat[i].external),
+                                               .internal_port = config->nat[i].internal_port,
+                                               .external_port = config->nat[i].external_port};
+    return 0;
+}
+
 static int make_policy(struct gateway *gateway)
 {
     const struct config *config = gateway->config;
@@ -257,7 +281,7 @@ static int make_policy(struct gateway *gateway)
     size_t count = config->upstream_count + config->mitigator_count;
 
     gateway->targets = calloc(count ? count : 1, sizeof(*gateway->targets));
-    if (!gateway->targets)
+    if (!gateway->targets || make_mappings(gateway) != 0)
         return -1;
     for (size_t i = 0; i < config->upstream_count; i++)
         gateway->targets[i] = (struct relay_target){
@@ -282,6 +306,8 @@ static int make_policy(struct gateway *gateway)
         .reject_conflicts = upstreams == 0 && config->conflicts == CONFIG_CONFLICTS_REJECT,
         .mitigations_max = config->limits.mitigations,
         .hop_limit = config->gateway.hop_limit,
+        .nat = gateway->nat,
+        .nat_count = config->nat_count,
     };
     return 0;
 }
@@ -432,6 +458,7 @@ static void part_closed(void *arg)
     if (gateway->on_closed)
         gateway->on_closed(gateway->arg);
     free(gateway->targets);
+    free(gateway->nat);
     free(gateway->drivers);
     free(gateway);
 }
