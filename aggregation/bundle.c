@@ -67,12 +67,12 @@ static struct bundle *merge(struct relay *relay, struct bundle *a, struct bundle
 {
     struct bundle *into = a->demand_count >= b->demand_count ? a : b, *from = into == a ? b : a;
 
-    while (from->demands) {
-        struct demand *demand = from->demands;
-
-        leave(demand);
-        join(into, demand);
-    }
+    for (struct demand *demand = from->demands; demand; demand = demand->bundle_next)
+        demand->bundle = into;
+    DL_CONCAT2(into->demands, from->demands, bundle_prev, bundle_next);
+    into->demand_count += from->demand_count;
+    from->demands = NULL;
+    from->demand_count = 0;
     while (from->installs)
         install_move(from->installs, into);
     bundle_soil(relay, from);

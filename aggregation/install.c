@@ -33,6 +33,8 @@ static int name_cuid(struct relay *relay, struct upstream_cuid_state *cuid)
     }
     snprintf(key, sizeof(key), "mid/%.120s/%s", target->name, cuid->public.owner ? cuid->requester->key : "");
     cuid->counter = counter_get(relay, key);
+    if (cuid->counter && cuid->counter->reserved == 1)
+        cuid->counter->next = cuid->counter->reserved = relay->first_mid;
     if (!cuid->counter || relay->effects->make_cuid(relay->arg, cuid->public.target, cuid->public.owner,
                                                     cuid->counter->attempt, made) != 0)
         return -1;

@@ -8,6 +8,10 @@
 #include "aggregation/record.h"
 #include "aggregation/relay_state.h"
 
+#define MID_EPOCH_S 1767225600    /* 2026-01-01 */
+#define MIDS_A_SECOND 4           /* more than a gateway uses on average; lasts 20 years */
+#define MID_FIRST_MAX 2684354560u /* leaves room below the rollover */
+
 struct reader {
     cbor_item_t *array;
     size_t next;
@@ -436,6 +440,16 @@ void relay_start(struct relay *relay, int64_t now)
     struct mitigation *mitigation;
     struct install *install;
 
+    /* A gateway that lost its state must not begin below what it left upstream: its mids begin with the time. */
+    if (now / 1000 > MID_EPOCH_S)
+        relay->first_mid = 1 + (uint64_t)(now / 1000 - MID_EPOCH_S) * MIDS_A_SECOND % MID_FIRST_MAX;
+    /* The cuids that are ours alone are looked after from the start, whether something is asked for or not. */
+    for (size_t target = 0; target < relay->policy->target_count; target++) {
+        const struct relay_target *at = &relay->policy->targets[target];
+
+        if (at->kind == RELAY_UPSTREAM && !at->identity_client && !at->per_client)
+            upstream_cuid_get(relay, target, NULL);
+    }
     /* All demands first: what is installed is compared with whole bundles only. */
     for (requester = relay->requesters; requester; requester = requester->hh.next) {
         DL_FOREACH(requester->ordered, mitigation)

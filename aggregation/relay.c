@@ -15,6 +15,7 @@ struct relay *relay_new(const struct relay_policy *policy, const struct relay_ef
     relay->policy = policy;
     relay->effects = effects;
     relay->arg = arg;
+    relay->first_mid = 1;
     for (size_t i = 0; i < policy->target_count; i++) {
         const struct relay_target *target = &policy->targets[i];
 

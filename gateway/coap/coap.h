@@ -162,7 +162,9 @@ void dots_forget(struct dots_session *session, const struct dots_token *token);
  * than the message go out by Block2 with an ETag made by the endpoint; the rest is kept for the
  * client to fetch for 60 s at most (bounded per session). */
 int dots_reply(struct dots_exchange *exchange, const struct dots_response *response);
-struct dots_exchange *dots_hold(struct dots_exchange *exchange); /* inside the request callback only */
+/* Inside the request callback only; what it returns is what is answered later. NULL: out of memory, or already
+ * answered. A retransmission of a held request is acknowledged by the endpoint and not told. */
+struct dots_exchange *dots_hold(struct dots_exchange *exchange);
 void dots_drop(struct dots_exchange *exchange); /* no answer (RFC 9132 section 4.4.3: silently ignored) */
 const struct dots_token *dots_exchange_token(const struct dots_exchange *exchange);
 struct dots_session *dots_exchange_session(const struct dots_exchange *exchange);
@@ -176,7 +178,7 @@ int dots_notify(struct dots_session *session, const struct dots_token *token, co
 /* What the libcoap that is linked can do. */
 struct dots_features {
     const char *library; /* "libcoap 4.3.1" */
-    bool sees_reset;     /* a Reset of a notification reaches us (RFC 7641 section 3.6) */
+    bool sees_reset;     /* a Reset of a notification reaches us (RFC 7641 section 3.6): from 4.3.1 on */
     bool q_block;        /* RFC 9177 */
 };
 void dots_features(struct dots_features *features);

@@ -5,6 +5,8 @@
  * ready UDP listener is handed over several times in one call: twice as many as long as datagrams
  * are left after it, half as many when none are. Listeners only: their object lives as long as the
  * endpoint, and a surplus read of one does nothing. Events of other sockets are never repeated.
+ * With thousands of sessions input also gathers for a while after a turn, so that the walk takes a
+ * bounded share of the time; what comes after a pause is handled at once.
  */
 #include "gateway/coap/private.h"
 
@@ -15,10 +17,13 @@
 #include "gateway/coap/blockwise.h"
 #include "gateway/log/log.h"
 
-#define EVENTS_MAX 64
-#define BATCH_MAX 64
-#define REPEATED_MAX 256
-#define TICK 1000 /* ms */
+#define EVENTS_MAX 256
+#define BATCH_MAX 256
+#define REPEATED_MAX 512
+#define TICK 1000           /* ms */
+#define GATHER 200          /* ns between turns for each session: the walk takes 50 */
+#define GATHER_MAX 20000000 /* ns */
+#define MILLISECOND 1000000 /* ns */
 
 #define LIBCOAP_ERRORS 3 /* levels of syslog(3), which both versions number alike */
 #define LIBCOAP_WARNINGS 4
@@ -91,10 +96,8 @@ static void adapt(struct dots_endpoint *endpoint, int descriptor)
         endpoint->batch /= 2;
 }
 
-static void on_ready(uv_poll_t *poll, int status, int readable)
+static void turn(struct dots_endpoint *endpoint)
 {
-    (void)status, (void)readable;
-    struct dots_endpoint *endpoint = poll->data;
     int descriptor = coap_context_get_coap_fd(endpoint->context);
     struct epoll_event events[EVENTS_MAX + REPEATED_MAX];
     int count = epoll_wait(descriptor, events, EVENTS_MAX, 0);
@@ -106,13 +109,38 @@ static void on_ready(uv_poll_t *poll, int status, int readable)
     endpoint->stale = false;
     const char *outer = hop_limit_enter(endpoint->name);
     resets_reading(endpoint);
+    gate_enter(endpoint);
     coap_io_do_epoll(endpoint->context, events, all);
+    gate_leave();
     resets_reading(NULL);
     hop_limit_leave(outer);
     endpoint->reading = NULL;
+    endpoint->turned = uv_hrtime();
     if (datagrams)
         adapt(endpoint, descriptor);
     session_settle(endpoint);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int readable);
+
+static void on_gathered(uv_timer_t *gather)
+{
+    struct dots_endpoint *endpoint = gather->data;
+    uv_poll_start(&endpoint->ready, UV_READABLE, on_ready);
+    turn(endpoint);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int readable)
+{
+    (void)status, (void)readable;
+    struct dots_endpoint *endpoint = poll->data;
+    uint64_t gap = (uint64_t)endpoint->sessions_count * GATHER;
+    if (gap < MILLISECOND || uv_hrtime() - endpoint->turned >= gap) {
+        turn(endpoint);
+        return;
+    }
+    uv_poll_stop(poll);
+    uv_timer_start(&endpoint->gather, on_gathered, (gap < GATHER_MAX ? gap : GATHER_MAX) / MILLISECOND, 0);
 }
 
 static void refresh_timers(struct dots_endpoint *endpoint)
@@ -186,11 +214,12 @@ int driver_open(struct dots_endpoint *endpoint)
     endpoint->batch = 1;
     uv_idle_init(endpoint->loop, &endpoint->later);
     uv_timer_init(endpoint->loop, &endpoint->tick);
-    endpoint->handles = 2;
-    endpoint->later.data = endpoint->tick.data = endpoint->ready.data = endpoint;
+    uv_timer_init(endpoint->loop, &endpoint->gather);
+    endpoint->handles = 3;
+    endpoint->later.data = endpoint->tick.data = endpoint->gather.data = endpoint->ready.data = endpoint;
     if (uv_poll_init(endpoint->loop, &endpoint->ready, coap_context_get_coap_fd(endpoint->context)) != 0)
         return -1;
-    endpoint->handles = 3;
+    endpoint->handles = 4;
     return uv_poll_start(&endpoint->ready, UV_READABLE, on_ready);
 }
 
@@ -204,12 +233,13 @@ static void on_handle_closed(uv_handle_t *handle)
 /* The rest follows when the loop has let go of the handles. */
 void driver_close(struct dots_endpoint *endpoint)
 {
-    if (endpoint->handles == 3) {
+    if (endpoint->handles == 4) {
         uv_poll_stop(&endpoint->ready);
         uv_close((uv_handle_t *)&endpoint->ready, on_handle_closed);
     }
     uv_close((uv_handle_t *)&endpoint->later, on_handle_closed);
     uv_close((uv_handle_t *)&endpoint->tick, on_handle_closed);
+    uv_close((uv_handle_t *)&endpoint->gather, on_handle_closed);
     coap_free_context(endpoint->context);
     endpoint->context = NULL;
 }

@@ -65,6 +65,7 @@ void endpoint_free(struct dots_endpoint *endpoint)
     free(endpoint->name);
     tickets_free(endpoint->ticket_keys);
     source_limit_free(endpoint->sources);
+    gate_free(endpoint->gate);
     free(endpoint);
     if (on_closed != NULL)
         on_closed(arg);

@@ -7,7 +7,7 @@
 void dots_features(struct dots_features *features)
 {
     features->library = coap_package_version();
-    features->sees_reset = LIBCOAP_VERSION >= 4003002U;
+    features->sees_reset = LIBCOAP_VERSION >= 4003001U; /* resets.c says how */
 #if LIBCOAP_VERSION >= 4003003U
     features->q_block = coap_q_block_is_supported() != 0;
 #else

@@ -49,6 +49,7 @@ static void on_free(void *parent, void *value, CRYPTO_EX_DATA *data, int index, 
     if (handshake == NULL)
         return;
     uncount(handshake);
+    gate_forget(handshake);
     if (handshake->server && !handshake->done)
         report(handshake);
     else if (!handshake->done)
@@ -121,6 +122,7 @@ static void start(SSL *ssl, coap_session_t *coap)
     BIO_set_callback_ex(SSL_get_rbio(ssl), on_transfer);
     BIO_set_callback_arg(SSL_get_rbio(ssl), (char *)handshake);
     if (handshake->server) {
+        gate_know(handshake);
         SSL_set_psk_server_callback(ssl, endpoint->psk_lookup != NULL ? psk_for_client : NULL);
         handshake->counted = true;
         endpoint->handshakes++;

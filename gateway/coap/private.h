@@ -26,6 +26,7 @@ struct source_limit;
 struct tokens;
 struct blockwise;
 struct ticket_keys;
+struct gate;
 
 struct dots_endpoint {
     uv_loop_t *loop;
@@ -45,11 +46,13 @@ struct dots_endpoint {
     unsigned sessions_max, handshakes_max;
     unsigned server_sessions, sessions_count, handshakes;
     struct source_limit *sources;
+    struct gate *gate;
 
     uv_poll_t ready;
     uv_idle_t later;
-    uv_timer_t tick;
-    unsigned handles;                         /* of the three, not closed yet */
+    uv_timer_t tick, gather;
+    unsigned handles;                         /* of these, not closed yet */
+    uint64_t turned;                          /* uv_hrtime of the last turn */
     bool stale;                               /* libcoap's timers need a look */
     unsigned batch;                           /* times that a ready UDP listener is read in one turn */
     const void *datagram[COAP_LISTENERS_MAX]; /* libcoap's UDP listeners */
@@ -100,6 +103,7 @@ struct dots_session {
 
 /* One (D)TLS handshake, kept with its SSL; freed with it. */
 struct handshake {
+    struct handshake *next; /* in the gate */
     struct dots_endpoint *endpoint;
     struct dots_session *session; /* client: from the start; server: once it is up */
     bool server, done, counted;
@@ -167,6 +171,30 @@ void identity_free(struct dots_identity *identity);
 struct source_limit *source_limit_new(unsigned per_second);
 void source_limit_free(struct source_limit *limit);
 bool source_limit_allows(struct source_limit *limit, const struct sockaddr *source, uint64_t now);
+
+/* cookie.c, gate.c */
+#define COOKIE_SIZE 16
+#define COOKIE_REQUEST_SIZE (28 + COOKIE_SIZE)
+struct cookie_secrets {
+    uint8_t current[32], previous[32];
+    uint64_t made; /* uv_now */
+    bool known;
+};
+enum hello {
+    HELLO_NONE,     /* something else */
+    HELLO_UNPROVEN, /* a ClientHello without a cookie of ours for this peer */
+    HELLO_PROVEN,
+};
+enum hello cookie_judge(struct cookie_secrets *secrets, const struct sockaddr_in6 *peer, const uint8_t *datagram,
+                        size_t size, uint64_t now);
+size_t cookie_request(const struct cookie_secrets *secrets, const struct sockaddr_in6 *peer, const uint8_t *hello,
+                      uint8_t request[COOKIE_REQUEST_SIZE]);
+struct gate *gate_new(SSL_CTX *dtls);
+void gate_free(struct gate *gate);
+void gate_know(struct handshake *handshake);
+void gate_forget(const struct handshake *handshake);
+void gate_enter(struct dots_endpoint *endpoint);
+void gate_leave(void);
 
 /* hop_limit.c */
 const char *hop_limit_enter(const char *name);

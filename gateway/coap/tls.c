@@ -191,6 +191,11 @@ int tls_configure(struct dots_endpoint *endpoint, const struct dots_credentials 
                   char *error, size_t error_size)
 {
     ERR_clear_error();
+    endpoint->gate = gate_new(endpoint->contexts[0]);
+    if (endpoint->gate == NULL) {
+        snprintf(error, error_size, "out of memory");
+        return -1;
+    }
     for (size_t i = 0; i < 2; i++)
         if (configure(endpoint, endpoint->contexts[i], credentials, error, error_size) != 0)
             return -1;

@@ -131,7 +131,6 @@ static void begin(struct channel *channel, uint64_t now)
     if (dots_session_transport(channel->session) == DOTS_UDP)
         dots_session_set_transmission(channel->session, &recommended);
     heartbeat_init(&channel->heartbeat, now);
-    redirect_spoke(&link->redirect, now, channel->host);
     if (channel == link->current) {
         pace_init(&link->pace, now);
         pace_guess(&link->pace, now, channel->up_at - channel->started_at);

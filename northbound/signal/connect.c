@@ -267,11 +267,9 @@ void connect_lost(struct link *link, const struct channel *channel, const char *
     link->current = NULL;
     if (link->race && link->race->purpose == RACE_PROBE)
         race_abort(link);
-    if (link->race && link->race->purpose == RACE_REPLACE) {
-        link->race->purpose = RACE_CONNECT;
-        link->race_at = now;
-    }
-    if (!link->race)
+    if (link->race)
+        link->race_at = now; /* whatever it was for, it now has to bring the next session */
+    else
         retry_soon(link, lasted, now);
 }
 

@@ -382,12 +382,15 @@ static void sample(struct exchange *exchange, uint64_t now)
         pace_answered(&exchange->link->pace, now);
 }
 
-/* A registration may be answered with the number that was the last one before. */
+/* The answer of a registration may carry the number that was the last one before; when libcoap has seen the
+ * answer to a confirmable one it will not ask again, so it is taken as it is. */
 static bool stale(const struct exchange *exchange, const struct dots_response *response, uint64_t now)
 {
-    return exchange->registered && response->observe >= 0 && DOTS_CODE_CLASS(response->code) == 2 &&
-           !(exchange->state == EXCHANGE_SENT && response->observe == exchange->sequence) &&
-           !link_exchange_fresher(exchange->sequence, exchange->sequence_at, response->observe, now);
+    if (!exchange->registered || response->observe < 0 || DOTS_CODE_CLASS(response->code) != 2)
+        return false;
+    if (exchange->state == EXCHANGE_SENT && (exchange->confirmable || response->observe == exchange->sequence))
+        return false;
+    return !link_exchange_fresher(exchange->sequence, exchange->sequence_at, response->observe, now);
 }
 
 bool link_exchange_answer(struct exchange *exchange, struct channel *channel, const struct dots_response *response)

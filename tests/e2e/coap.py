@@ -149,23 +149,15 @@ class Message:
         return message._parse_rest(data[at + 1 + length : end]), data[end:]
 
 
-class Session:
-    """One (D)TLS session held by `openssl s_client`. Its pipes keep datagrams apart."""
+class Channel:
+    """Messages through an openssl program, whose standard input and output are a socket pair: it keeps datagrams apart."""
 
-    def __init__(self, gateway, credentials, transport="udp", *flags):
-        argv = [openssl(), "s_client", "-quiet", "-no_ign_eof", "-connect", target(gateway)]
-        argv += ["-dtls1_2"] if transport == "udp" else [] if "-tls1_3" in flags else ["-tls1_2"]
-        argv += credential_flags(credentials)
-        kind = socket.SOCK_SEQPACKET if transport == "udp" else socket.SOCK_STREAM
-        self.socket, theirs = socket.socketpair(socket.AF_UNIX, kind)
+    def __init__(self, arguments, transport):
         self.stream = transport == "tcp"
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM if self.stream else socket.SOCK_SEQPACKET)
         with theirs:
-            self.popen = spawn([*argv, *flags], stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL)
+            self.popen = spawn([openssl(), *arguments], stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL)
         self.rest = b""
-        self.next_mid = secrets.randbelow(65536)
-        self.heard = []  # what came and was no response somebody waited for
-        if self.stream:
-            self.send(Message(CSM))
 
     def send(self, message):
         self.send_bytes(message.frame() if self.stream else message.datagram())
@@ -196,6 +188,19 @@ class Session:
             if not self.stream and not (len(data) == SLICE and select.select([self.socket], [], [], 0.1)[0]):
                 whole, self.rest = self.rest, b""
                 return Message.from_datagram(whole)
+
+
+class Session(Channel):
+    """One (D)TLS session with a server, held by `openssl s_client`."""
+
+    def __init__(self, gateway, credentials, transport="udp", *flags):
+        version = ["-dtls1_2"] if transport == "udp" else [] if "-tls1_3" in flags else ["-tls1_2"]
+        argv = ["s_client", "-quiet", "-no_ign_eof", "-connect", target(gateway)]
+        super().__init__([*argv, *version, *credential_flags(credentials), *flags], transport)
+        self.next_mid = secrets.randbelow(65536)
+        self.heard = []  # what came and was no response somebody waited for
+        if self.stream:
+            self.send(Message(CSM))
 
     def ended(self, seconds=10):
         """True when the peer ends the session in time."""

@@ -8,6 +8,7 @@ import network
 from processes import SANITIZER_EXIT, Process, program, run, sanitizer_report
 from waiting import wait_for
 
+START = 60  # s
 PREFIXES = ["203.0.113.0/24", "2001:db8:6401::/48"]
 
 
@@ -31,6 +32,7 @@ class Gateway:
         self.state = self.directory / "state"
         self.file = self.directory / "dotsgw.yaml"
         self.process = None
+        self.command = None  # another than the program of the build
         self.starts = 0
         self.crashed = False
         self.sections = {
@@ -64,9 +66,11 @@ class Gateway:
         self.starts += 1
         self.crashed = False
         files = self.directory / f"out.{self.starts}", self.directory / f"log.{self.starts}"
-        self.process = Process([program("dotsgw"), "-c", self.file], *files)
+        self.process = Process([*(self.command or [program("dotsgw")]), "-c", self.file], *files)
         wait_for(
-            lambda: self.logged(r" notice start: ") or not self.running(), lambda: f"the start of {self.name}: {self.log}"
+            lambda: self.logged(r" notice start: ") or not self.running(),
+            lambda: f"the start of {self.name}: {self.log}",
+            START,
         )
         assert self.running(), f"{self.name} did not start:\n{self.log}"
         return self

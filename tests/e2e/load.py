@@ -17,12 +17,12 @@ def prefix_of(session, number):
     return str(ipaddress.IPv6Network(f"2001:db8:{session:x}::{number:x}/128"))
 
 
-def load_entries(psk, sessions, name="load", **more):
+def load_entries(psk, sessions, **more):
     """Entries of `clients` for the sessions of a load: each its own PSK identity, all the same key."""
     entries = []
     for session in range(sessions):
-        entry = client_entry(f"{name}{session}")
-        entry["identities"] = [psk.config() | {"psk": f"{name}{session}"}]
+        entry = client_entry(f"load{session}")
+        entry["identities"] = [psk.config() | {"psk": f"load{session}"}]
         entry["scopes"] = {"prefixes": [f"2001:db8:{session:x}::/48"]}
         entry["limits"] = {"mitigations": 10000, "requests-per-second": 100000}
         entries.append(entry | more)
@@ -35,12 +35,12 @@ NO_LIMITS = {"handshakes": 100000, "handshakes-per-source": 100000, "requests-pe
 class Load:
     """The sessions 0 to `sessions` - 1, their cuids "load0", "load1", ..."""
 
-    def __init__(self, directory, through, psk, sessions, transport="udp", name="load", flags=()):
+    def __init__(self, directory, through, psk, sessions, transport="udp", flags=()):
         """through: a Gateway, or a LossyPath to one."""
-        self.sessions, self.name = sessions, name
-        self.err = directory / f"{name}.err"
+        self.sessions = sessions
+        self.err = directory / "load.err"
         arguments = [program("tests/dots_load"), "-s", f"{through.host}:{through.port}", "-a", through.address]
-        arguments += ["-K", psk.file, "-n", sessions, "-N", name, "-T", transport, *flags]
+        arguments += ["-K", psk.file, "-n", sessions, "-T", transport, *flags]
         with self.err.open("wb") as err:
             self.process = spawn(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err)
         self._poll = select.poll()

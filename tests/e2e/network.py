@@ -9,7 +9,7 @@ PORT = 4646
 _random = random.SystemRandom()
 
 
-def _free(family, address, port):
+def free(family, address, port):
     """Can UDP and TCP be bound there?"""
     with contextlib.ExitStack() as stack:
         for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
@@ -27,7 +27,7 @@ def loopback():
     """An address of 127.0.0.0/8 for one server; all of them are ours, and 2^24 seldom meet."""
     while True:
         address = f"127.{_random.randint(1, 254)}.{_random.randint(0, 255)}.{_random.randint(1, 254)}"
-        if _free(socket.AF_INET, address, PORT):
+        if free(socket.AF_INET, address, PORT):
             return address
 
 
@@ -35,7 +35,7 @@ def port6():
     """A port of ::1 below those that the kernel gives to clients."""
     while True:
         port = _random.randint(10000, 32000)
-        if _free(socket.AF_INET6, "::1", port):
+        if free(socket.AF_INET6, "::1", port):
             return port
 
 

@@ -12,15 +12,16 @@ from waiting import wait_for
 
 SANITIZER = re.compile(r"runtime error:|ERROR: (Address|Leak)Sanitizer|SUMMARY: \w*Sanitizer")
 SANITIZER_EXIT = 99
-END = 20  # s for an orderly end
+END = 60  # s for an orderly end
+COMMAND = 30  # s for a command
 
 _libc = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
 
-def program(name):
-    folder = os.environ.get("DOTSGW_BUILD_DIR")
-    assert folder, "DOTSGW_BUILD_DIR is not set: run ./dev test e2e, or point it at a build"
+def program(name, build="DOTSGW_BUILD_DIR"):
+    folder = os.environ.get(build)
+    assert folder, f"{build} is not set: run ./dev test e2e, or point it at a build"
     path = pathlib.Path(folder) / name
     assert path.exists(), f"{path} is not built"
     return str(path)
@@ -50,7 +51,7 @@ def spawn(arguments, **options):
 
 def run(arguments, **options):
     """A command to its end. SIGKILL ends one that hangs, and the test fails."""
-    options.setdefault("timeout", END)
+    options.setdefault("timeout", COMMAND)
     options.setdefault("env", environment())
     return subprocess.run(
         [str(argument) for argument in arguments], capture_output=True, preexec_fn=_die_with_parent, **options

@@ -109,12 +109,18 @@ def test_rfc9132_4_4_1_1_client_stays_hidden_behind_the_gateways_cuid(web, shop,
     assert not server.logged("web|shop")
 
 
-def test_refresh_and_efficacy_reach_the_server(web, mitigator):
-    assert web.put(1, ONE, lifetime=600).code == "2.01"
-    mitigator.wait_job(ONE)
+def test_refreshed_by_the_client_it_goes_on_at_the_server(web, mitigator):
+    assert web.put(1, ONE, lifetime=4).code == "2.01"
+    job = mitigator.wait_job(ONE)
     assert web.put(1, ONE, lifetime=7200).code == "2.04"
-    mitigator.wait_told(lambda told: told[-1]["lifetime"] > 7000, "of the longer lifetime")
-    assert web.efficacy(1, ONE, lifetime=7200).code == "2.04"
+    never_within(lambda: job not in mitigator.live, 6, "let go")
+    assert [line["op"] for line in mitigator.told].count("start") == 1
+
+
+def test_efficacy_update_reaches_the_server(web, mitigator):
+    assert web.put(1, ONE).code == "2.01"
+    mitigator.wait_job(ONE)
+    assert web.efficacy(1, ONE).code == "2.04"
     mitigator.wait_told(lambda told: told[-1].get("attack-status") == "under-attack", "of the attack")
     assert len(mitigator.live) == 1
 

@@ -34,8 +34,13 @@ def put_and_observe(deployment, count):
             deployment.ledger.put(session)
     deployment.ledger.settle("after the puts", PATIENCE)
     deployment.check_upstream()
+    observe_new(deployment)
+
+
+def observe_new(deployment):
     for key in deployment.ledger.kept:
-        deployment.ledger.observe(key)
+        if key not in deployment.ledger.statuses:
+            deployment.ledger.observe(key)
 
 
 def put_preconfigured(deployment, *key):
@@ -101,9 +106,7 @@ def test_long_cut_between_gateway_and_server_is_repaired(deployment, tmp_path):
     path.restore()
 
     deployment.check_upstream(PATIENCE)
-    for key in ledger.kept:
-        if key not in ledger.statuses:
-            ledger.observe(key)
+    observe_new(deployment)
     report_and_see(deployment, 2000)
     path.stop()
 
@@ -123,6 +126,8 @@ def test_long_cut_between_client_and_gateway(deployment, tmp_path):
     deployment.journal.wait_job(preconfigured, PATIENCE)  # RFC 9132 section 4.7
     path.restore()
     ledger.put(0)
-    report_and_see(deployment, 2000)
     ledger.settle("after the cut", PATIENCE)
+    deployment.journal.wait_job(ledger.kept[0, 3], PATIENCE)
+    observe_new(deployment)
+    report_and_see(deployment, 2000)
     path.stop()

@@ -35,8 +35,26 @@ bool word_there(char **words, const char *word)
 long long word_number(char **words, const char *key, long long otherwise)
 {
     const char *value = word_value(words, key);
+    char *end;
+    long long number;
 
-    return value ? atoll(value) : otherwise;
+    if (!value)
+        return otherwise;
+    number = strtoll(value, &end, 10);
+    need(end != value && *end == '\0', value);
+    return number;
+}
+
+bool word_pair(const char *word, char between, unsigned long *first, unsigned long *second)
+{
+    char *end;
+
+    *first = strtoul(word, &end, 10);
+    if (end == word || *end != between)
+        return false;
+    word = end + 1;
+    *second = strtoul(word, &end, 10);
+    return end != word && *end == '\0';
 }
 
 static size_t split(char *text, const char **items)
@@ -52,6 +70,7 @@ void word_scope(char **words, struct scope_words *out)
 {
     struct wire_target *target = &out->scope.target;
     const char *items[WORDS_LIST_MAX], *value;
+    size_t count;
 
     memset(out, 0, sizeof(*out));
     out->scope.trigger = !word_there(words, "preconfigured");
@@ -63,14 +82,15 @@ void word_scope(char **words, struct scope_words *out)
     target->uris.at = out->uris;
     if ((value = word_value(words, "prefix"))) {
         snprintf(out->text, sizeof(out->text), "%s", value);
-        target->prefix_count = split(out->text, items);
-        for (size_t i = 0; i < target->prefix_count; i++)
+        count = split(out->text, items);
+        target->prefix_count = count;
+        for (size_t i = 0; i < count; i++)
             need(wire_prefix_parse(items[i], true, &out->prefixes[i]) == 0, value);
     }
     if ((value = word_value(words, "ports"))) {
-        unsigned lower = 0, upper = 0;
+        unsigned long lower, upper;
 
-        need(sscanf(value, "%u-%u", &lower, &upper) == 2, value);
+        need(word_pair(value, '-', &lower, &upper), value);
         out->ranges[0] = (struct wire_port_range){(uint16_t)lower, (uint16_t)upper};
         target->port_range_count = 1;
     }
@@ -93,9 +113,9 @@ void word_scope(char **words, struct scope_words *out)
     out->scope.has_bytes = word_value(words, "bytes") != NULL;
     out->scope.bytes_dropped = (uint64_t)word_number(words, "bytes", 0);
     if ((value = word_value(words, "conflict"))) {
-        int status = 0, cause = 0;
+        unsigned long status, cause;
 
-        need(sscanf(value, "%d/%d", &status, &cause) == 2, value);
+        need(word_pair(value, '/', &status, &cause), value);
         out->conflict.status = (enum wire_conflict_status)status;
         out->conflict.cause = (enum wire_conflict_cause)cause;
         out->conflict.has_retry_timer = word_value(words, "retry") != NULL;

@@ -13,6 +13,8 @@
 const char *word_value(char **words, const char *key); /* NULL: not there */
 bool word_there(char **words, const char *word);
 long long word_number(char **words, const char *key, long long otherwise);
+/* "1/2"; false when it is anything else. */
+bool word_pair(const char *word, char between, unsigned long *first, unsigned long *second);
 
 /* One scope from words: prefix=a,b fqdn=x lifetime=n status=n preconfigured ... */
 struct scope_words {

@@ -3,7 +3,7 @@
  * answer one JSON object on standard output. For tests that need more clients, or quicker ones, than
  * dots-client gives: what carries the requests is the same link.
  *
- * Words: a *session* is one client with its own PSK identity and cuid (NAME0, NAME1, ...); an *ask*
+ * Words: a *session* is one client with its own PSK identity and cuid (load0, load1, ...); an *ask*
  * is one request of it, repeated until it is answered, over new sessions as well.
  *
  * links: northbound_signal wire coap log
@@ -26,15 +26,15 @@
 #define BODY_MAX 4096u
 
 static const char help[] =
-    "usage: dots_load -s HOST:PORT -a ADDRESS -K PSKFILE [-n SESSIONS] [-N NAME] [-T udp|tcp]\n"
+    "usage: dots_load -s HOST:PORT -a ADDRESS -K PSKFILE [-n SESSIONS] [-T udp|tcp]\n"
     "                 [--heartbeat SECONDS --missing COUNT]\n"
     "\n"
-    "PSKFILE: hexadecimal digits. NAME: \"load\" when not given. --heartbeat: negotiate such a configuration.\n"
+    "PSKFILE: hexadecimal digits. --heartbeat: negotiate such a configuration.\n"
     "\n"
     "standard input, S being a session from 0:\n"
     "  put S MID LIFETIME PREFIX[,PREFIX...]    with a ! after LIFETIME: preconfigured\n"
     "  delete S MID\n"
-    "  get S [c]                                all mitigations\n"
+    "  get S                                    all mitigations\n"
     "  observe S MID\n"
     "  reconnect [S]                            forget the (D)TLS session, keep what is asked\n"
     "standard output: {\"event\": \"up\"|\"down\"|\"alert\"|\"answer\"|\"status\"|\"too-large\", \"session\": S, ...};\n"
@@ -45,7 +45,7 @@ struct load;
 struct session {
     struct load *load;
     unsigned number;
-    char identity[64], cuid[80];
+    char identity[16]; /* also its cuid */
     struct link_endpoint *endpoint;
     struct link *link;
     struct ask *asks;
@@ -57,7 +57,7 @@ struct ask {
     struct session *session;
     struct exchange *exchange;
     enum dots_method method;
-    bool observe, config_only;
+    bool observe;
     const char *name;
     bool has_mid;
     uint32_t mid;
@@ -71,7 +71,7 @@ struct load {
     uv_pipe_t input;
     char host[256], line[LINE_MAX_BYTES], chunk[65536];
     size_t line_length;
-    const char *address, *name, *key_file;
+    const char *address, *key_file;
     unsigned transports, count;
     uint16_t port;
     uint8_t key[64];
@@ -153,21 +153,19 @@ static void answered(void *arg, enum link_result result, const struct dots_respo
 
 static void ask_send(struct ask *ask)
 {
-    char cuid[96], mid[24];
-    const char *path[] = {".well-known", "dots", "mitigate", cuid, mid}, *query = "c=c";
+    char cuid[24], mid[16];
+    const char *path[] = {".well-known", "dots", "mitigate", cuid, mid};
     struct link_request request = {
         .method = ask->method,
         .path = path,
         .path_count = ask->has_mid ? 5 : 4,
-        .query = &query,
-        .query_count = ask->config_only,
         .body = ask->body_length ? ask->body : NULL,
         .body_length = ask->body_length,
         .observe = ask->observe,
         .priority = LINK_MITIGATION,
     };
 
-    snprintf(cuid, sizeof(cuid), "cuid=%s", ask->session->cuid);
+    snprintf(cuid, sizeof(cuid), "cuid=%s", ask->session->identity);
     snprintf(mid, sizeof(mid), "mid=%u", (unsigned)ask->mid);
     ask->exchange = link_request(ask->session->link, &request, answered, ask);
     if (!ask->exchange)
@@ -268,8 +266,7 @@ static int session_open(struct load *load, struct session *session, unsigned num
 
     session->load = load;
     session->number = number;
-    snprintf(session->identity, sizeof(session->identity), "%.48s%u", load->name, number);
-    snprintf(session->cuid, sizeof(session->cuid), "%s", session->identity);
+    snprintf(session->identity, sizeof(session->identity), "load%u", number);
     session->endpoint = link_endpoint_open(&load->loop, &settings, error, sizeof(error));
     if (!session->endpoint) {
         fprintf(stderr, "dots_load: %s\n", error);
@@ -282,8 +279,11 @@ static int session_open(struct load *load, struct session *session, unsigned num
 static void session_close(struct session *session)
 {
     link_endpoint_close(session->endpoint, NULL, NULL);
-    while (session->asks)
-        ask_free(session->asks);
+    for (struct ask *ask = session->asks, *next; ask; ask = next) {
+        next = ask->next;
+        free(ask);
+    }
+    session->asks = NULL;
 }
 
 /* ---- Commands ---- */
@@ -311,9 +311,8 @@ static bool run_ask(struct session *session, const char *name, char *words[3])
     static const struct {
         const char *name;
         enum dots_method method;
-        bool has_mid;
-    } asks[] = {
-        {"put", DOTS_PUT, true}, {"delete", DOTS_DELETE, true}, {"observe", DOTS_GET, true}, {"get", DOTS_GET, false}};
+    } asks[] = {{"put", DOTS_PUT}, {"delete", DOTS_DELETE}, {"observe", DOTS_GET}, {"get", DOTS_GET}};
+    bool has_mid = strcmp(name, "get") != 0;
     uint8_t body[BODY_MAX];
     size_t i = 0, length = 0;
     struct ask *ask;
@@ -324,13 +323,12 @@ static bool run_ask(struct session *session, const char *name, char *words[3])
     }
     if (asks[i].method == DOTS_PUT)
         length = words[2] ? encode_put(words[2], words[1], body, sizeof(body)) : 0;
-    if ((asks[i].has_mid && !words[0]) || (asks[i].method == DOTS_PUT && length == 0))
+    if ((has_mid && !words[0]) || (asks[i].method == DOTS_PUT && length == 0))
         return false;
     ask = ask_new(session, asks[i].method, asks[i].name, body, length);
-    ask->observe = name[0] == 'o';
-    ask->has_mid = asks[i].has_mid;
-    ask->mid = ask->has_mid ? (uint32_t)strtoul(words[0], NULL, 10) : 0;
-    ask->config_only = !ask->has_mid && words[0] && words[0][0] == 'c';
+    ask->observe = strcmp(name, "observe") == 0;
+    ask->has_mid = has_mid;
+    ask->mid = has_mid ? (uint32_t)strtoul(words[0], NULL, 10) : 0;
     ask_send(ask);
     return true;
 }
@@ -395,12 +393,16 @@ static void input(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 static int read_key(struct load *load)
 {
     FILE *file = fopen(load->key_file, "r");
-    unsigned byte;
+    char octet[3], *end;
 
     if (!file)
         return -1;
-    while (load->key_length < sizeof(load->key) && fscanf(file, "%2x", &byte) == 1)
-        load->key[load->key_length++] = (uint8_t)byte;
+    while (load->key_length < sizeof(load->key) && fgets(octet, sizeof(octet), file)) {
+        load->key[load->key_length] = (uint8_t)strtoul(octet, &end, 16);
+        if (end != octet + 2)
+            break;
+        load->key_length++;
+    }
     fclose(file);
     return load->key_length ? 0 : -1;
 }
@@ -423,9 +425,6 @@ static int parse_option(struct load *load, int option, const char *value)
     case 'n':
         load->count = (unsigned)strtoul(value, NULL, 10);
         return load->count > 0 && load->count <= SESSIONS_MAX ? 0 : -1;
-    case 'N':
-        load->name = value;
-        return 0;
     case 'T':
         load->transports = strcmp(value, "udp") == 0 ? DOTS_UDP : DOTS_TCP;
         return 0;
@@ -444,19 +443,15 @@ static int parse_option(struct load *load, int option, const char *value)
 static int parse(struct load *load, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"server", required_argument, NULL, 's'},
-        {"address", required_argument, NULL, 'a'},
-        {"key", required_argument, NULL, 'K'},
-        {"sessions", required_argument, NULL, 'n'},
-        {"name", required_argument, NULL, 'N'},
-        {"transport", required_argument, NULL, 'T'},
-        {"heartbeat", required_argument, NULL, 'H'},
-        {"missing", required_argument, NULL, 'M'},
-        {NULL, 0, NULL, 0},
+        {"server", required_argument, NULL, 's'},    {"address", required_argument, NULL, 'a'},
+        {"key", required_argument, NULL, 'K'},       {"sessions", required_argument, NULL, 'n'},
+
+        {"transport", required_argument, NULL, 'T'}, {"heartbeat", required_argument, NULL, 'H'},
+        {"missing", required_argument, NULL, 'M'},   {NULL, 0, NULL, 0},
     };
     int option;
 
-    while ((option = getopt_long(argc, argv, "s:a:K:n:N:T:", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "s:a:K:n:T:", options, NULL)) != -1) {
         if (option == '?' || parse_option(load, option, optarg) != 0)
             return -1;
     }
@@ -467,7 +462,7 @@ int main(int argc, char **argv)
 {
     static const struct link_handlers handlers = {link_is_in_use, link_is_down, sid_wanted, alert};
     static const uint32_t wanted[] = {30, 15, 5, 3, 200, 150}; /* RFC 9132 section 4.5.2 */
-    static struct load load = {.name = "load", .count = 1, .transports = DOTS_UDP};
+    static struct load load = {.count = 1, .transports = DOTS_UDP};
 
     memcpy(load.link.wanted.mitigating, wanted, sizeof(wanted));
     load.link.handlers = &handlers;

@@ -220,8 +220,9 @@ static void pass(struct mapping *mapping, int direction, char *bytes, size_t len
         counts->dropped++;
         return;
     }
-    counts->duplicated += twice < weather->duplicate;
-    for (int i = 0; i <= (twice < weather->duplicate); i++) {
+    int copies = twice < weather->duplicate ? 2 : 1;
+    counts->duplicated += copies == 2;
+    for (int i = 0; i < copies; i++) {
         uint64_t delay_ms = weather->delay_ms + (uint64_t)(jitter[i] * (double)weather->jitter_ms) +
                             (overtaken < weather->reorder ? REORDER_MS : 0);
 

@@ -63,6 +63,17 @@ static void test_rfc9132_4_7_peer_hb_status_says_whether_the_server_is_heard(voi
     wire_free(message);
 }
 
+static void test_heartbeat_answered_twice_is_not_wanted_twice(void **state)
+{
+    (void)state;
+    connected(true);
+    fake_run(15000);
+    fake_answer(fake_find(DOTS_PUT, "/hb", 0), DOTS_CODE(2, 4), NULL, 50);
+    fake.resets = 0;
+    fake_run(100);
+    assert_int_equal(fake.resets, 1);
+}
+
 static void test_requests_of_the_server_other_than_heartbeats_are_refused(void **state)
 {
     const struct wire_message beat = {.type = WIRE_HEARTBEAT, .heartbeat = {true}};
@@ -204,10 +215,20 @@ static void test_rfc9132_4_5_2_after_4_22_get_again_and_retry_once_with_a_higher
 
 static void test_config_refused_twice_is_left_alone(void **state)
 {
+    struct wire_message message = {
+        .type = WIRE_SIGNAL_CONFIG,
+        .config = {.has_mitigating = true,
+                   .mitigating = {[WIRE_HEARTBEAT_INTERVAL] = {true, true, true, 240, 15, 30}}}};
+    struct fake_event *event;
+
     (void)state;
     fixture.put_refusals = 99;
     fixture.config_max_age = 60;
     connected(false);
+    fake_run(3600000);
+    event = fake_answer(fake_find(DOTS_GET, "/config", 0), DOTS_CODE(2, 5), &message, 0);
+    event->response.observe = 2; /* nor does a notification begin it anew */
+    event->response.max_age = 60;
     fake_run(3600000);
     assert_int_equal(fake_count(DOTS_PUT, "/config"), 2);
     assert_string_equal(fixture.events, "config-refused ");
@@ -315,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         link_test(test_rfc9132_4_7_heartbeat_is_non_confirmable_put_without_cuid),
         link_test(test_rfc9132_4_7_peer_hb_status_says_whether_the_server_is_heard),
+        link_test(test_heartbeat_answered_twice_is_not_wanted_twice),
         link_test(test_requests_of_the_server_other_than_heartbeats_are_refused),
         link_test(test_rfc9132_4_5_config_is_asked_for_confirmably_and_put_with_a_sid),
         link_test(test_rfc9132_4_5_2_sid_is_not_used_before_it_is_handed_in_and_rises),

@@ -258,6 +258,21 @@ static void test_servers_are_tried_in_order_of_preference(void **state)
     assert_string_equal(link_text(fixture.link), "b.example 192.0.2.12:4647/udp");
 }
 
+static void test_probe_does_not_leave_the_server(void **state)
+{
+    static const char *const first[] = {"192.0.2.11"}, *const second[] = {"192.0.2.12"};
+    const struct link_server servers[] = {{"a.example", 4646, first, 1}, {"b.example", 4646, second, 1}};
+
+    (void)state;
+    fixture_servers(servers, 2, DOTS_UDP | DOTS_TCP);
+    fake_path("192.0.2.11", DOTS_UDP, FAKE_REFUSED, 1);
+    fake_path("192.0.2.11", DOTS_TCP, FAKE_UP, 40);
+    fake_path("192.0.2.12", DOTS_UDP, FAKE_UP, 40);
+    fixture_link(false);
+    fake_run(86400000ull * 2);
+    assert_string_equal(link_text(fixture.link), "a.example 192.0.2.11:4646/tcp");
+}
+
 /* ---- Names ---- */
 
 static void name_server(void)
@@ -348,6 +363,7 @@ int main(void)
         link_test(test_rfc9132_7_1_resumption_is_used_on_reconnect),
         link_test(test_tickets_are_lent_to_one_session_at_a_time),
         link_test(test_servers_are_tried_in_order_of_preference),
+        link_test(test_probe_does_not_leave_the_server),
         link_test(test_name_is_resolved_and_cached_for_60_s),
         link_test(test_rfc9132_4_6_failing_name_server_keeps_the_last_good_answer),
         link_test(test_name_that_is_not_known_is_an_outage_with_its_reason),

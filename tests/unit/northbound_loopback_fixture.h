@@ -268,6 +268,23 @@ static const uint8_t *psk_lookup(void *arg, const char *identity, size_t length,
     return psk_key;
 }
 
+static bool server_listen(struct upstream_server *server, const char *address, uint16_t port, unsigned transports,
+                          char *error, size_t error_size)
+{
+    server->port = port;
+    for (unsigned transport = DOTS_UDP; transport <= DOTS_TCP; transport <<= 1) {
+        int got;
+
+        if (!(transports & transport))
+            continue;
+        got = dots_endpoint_listen(server->endpoint, address, server->port, transport, error, error_size);
+        if (got <= 0)
+            return false;
+        server->port = (uint16_t)got;
+    }
+    return true;
+}
+
 /* transports: bits; port 0 picks one. */
 static __attribute__((unused)) void server_open(struct upstream_server *server, const struct certificate *certificate,
                                                 const char *address, uint16_t port, unsigned transports)
@@ -287,16 +304,10 @@ static __attribute__((unused)) void server_open(struct upstream_server *server, 
     server->endpoint = dots_endpoint_open(&way.loop, &settings, error, sizeof(error));
     if (!server->endpoint)
         fail_msg("%s", error);
-    server->port = port;
-    for (unsigned transport = DOTS_UDP; transport <= DOTS_TCP; transport <<= 1) {
-        int got;
-
-        if (!(transports & transport))
-            continue;
-        got = dots_endpoint_listen(server->endpoint, address, server->port, transport, error, sizeof(error));
-        if (got <= 0)
+    /* A port that is free for one transport may be taken for the other. */
+    for (unsigned attempt = 0; !server_listen(server, address, port, transports, error, sizeof(error)); attempt++) {
+        if (port != 0 || attempt == 10)
             fail_msg("%s", error);
-        server->port = (uint16_t)got;
     }
 }
 

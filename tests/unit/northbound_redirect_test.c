@@ -37,6 +37,23 @@ static void test_rfc9132_4_6_request_is_sent_again_to_the_alternate_server(void 
     assert_string_equal(fixture.events, "redirected ");
 }
 
+static void test_requests_redirected_meanwhile_change_nothing(void **state)
+{
+    struct answered answered = {0};
+
+    (void)state;
+    fake_path("198.51.100.7", DOTS_UDP, FAKE_UP, 400);
+    redirect("a.example", "alt.example", "198.51.100.7", 3600);
+    connected(true);
+    for (int i = 0; i < 5; i++) {
+        fixture_put(&answered);
+        fake_run(50);
+    }
+    fake_run(2000);
+    assert_int_equal(answered.count, 5);
+    assert_string_equal(fixture.events, "redirected ");
+}
+
 static void test_rfc9132_4_6_without_records_the_name_is_resolved(void **state)
 {
     struct answered answered = {0};
@@ -67,6 +84,47 @@ static void test_rfc9132_4_6_after_the_ttl_must_use_the_configured_server(void *
     fake_run(20000);
     assert_non_null(strstr(link_text(fixture.link), "a.example"));
     assert_int_equal(fake_sessions(), 1);
+}
+
+static void test_rfc9132_4_6_expired_alternate_must_not_be_used_even_when_the_configured_is_away(void **state)
+{
+    struct answered answered = {0};
+
+    (void)state;
+    fake_path("198.51.100.7", DOTS_UDP, FAKE_UP, 40);
+    redirect("a.example", "alt.example", "198.51.100.7", 600);
+    connected(false);
+    fixture_put(&answered);
+    fake_run(1000);
+    fake_path(V6, DOTS_UDP, FAKE_REFUSED, 1);
+    fake_path(V4, DOTS_UDP, FAKE_REFUSED, 1);
+    fake_path(V6, DOTS_TCP, FAKE_REFUSED, 1);
+    fake_path(V4, DOTS_TCP, FAKE_REFUSED, 1);
+    fake_run(610000);
+    assert_false(link_is_up(fixture.link));
+    assert_int_equal(fixture.downs, 1);
+    fake_path(V4, DOTS_UDP, FAKE_UP, 40);
+    fake_run(400000);
+    assert_non_null(strstr(link_text(fixture.link), "a.example"));
+}
+
+static void test_session_lost_on_the_way_to_an_alternate_that_is_not_there(void **state)
+{
+    struct answered answered = {0};
+
+    (void)state;
+    fake_path("198.51.100.7", DOTS_UDP, FAKE_REFUSED, 2000);
+    fake_path("198.51.100.7", DOTS_TCP, FAKE_REFUSED, 2000);
+    redirect("a.example", "alt.example", "198.51.100.7", 600);
+    connected(true);
+    fixture_put(&answered);
+    fake_run(100);
+    fake_down(fake_session("2001:db8::1"), DOTS_DOWN_LOST, "gone", 0);
+    redirect("", "", "", 0);
+    fake_run(4000);
+    assert_string_equal(link_text(fixture.link), "a.example 2001:db8::1:4646/udp");
+    assert_int_equal(answered.count, 1);
+    assert_int_equal(answered.code, DOTS_CODE(2, 1));
 }
 
 static void test_rfc9132_4_6_ttl_is_not_enforced_while_an_attack_is_on(void **state)
@@ -219,8 +277,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         link_test(test_rfc9132_4_6_request_is_sent_again_to_the_alternate_server),
+        link_test(test_requests_redirected_meanwhile_change_nothing),
         link_test(test_rfc9132_4_6_without_records_the_name_is_resolved),
         link_test(test_rfc9132_4_6_after_the_ttl_must_use_the_configured_server),
+        link_test(test_rfc9132_4_6_expired_alternate_must_not_be_used_even_when_the_configured_is_away),
+        link_test(test_session_lost_on_the_way_to_an_alternate_that_is_not_there),
         link_test(test_rfc9132_4_6_ttl_is_not_enforced_while_an_attack_is_on),
         link_test(test_rfc9132_4_6_redirect_in_a_circle_must_be_ignored_and_alerted),
         link_test(test_rfc9132_4_6_server_of_an_old_session_was_communicated_with_just_now),

@@ -130,6 +130,48 @@ static void test_rfc9132_4_7_heard_on_the_old_session_the_new_one_goes(void **st
     assert_int_equal(fixture.ups, 1);
 }
 
+static void test_rfc9132_4_7_second_sessions_are_not_tried_within_60_s(void **state)
+{
+    uint64_t last = 0;
+    unsigned attempts = 0;
+
+    (void)state;
+    saturate();
+    fake_path(V6, DOTS_UDP, FAKE_REFUSED, 1);
+    fake_path(V4, DOTS_UDP, FAKE_REFUSED, 1);
+    fake_path(V6, DOTS_TCP, FAKE_REFUSED, 1);
+    fake_path(V4, DOTS_TCP, FAKE_REFUSED, 1);
+    for (uint64_t end = fake.now + 900000; fake.now < end; fake_run(1)) {
+        const struct dots_session *attempt = fake_session("2001:db8::1:4646/tcp");
+
+        if (!attempt || attempt->connected_at == last)
+            continue;
+        assert_true(last == 0 || attempt->connected_at - last >= 60000);
+        last = attempt->connected_at;
+        attempts++;
+    }
+    assert_in_range(attempts, 10, 15);
+}
+
+static void test_second_session_that_falls_silent_goes(void **state)
+{
+    const struct fake_sent *get;
+
+    (void)state;
+    saturate();
+    fake_run(100000);
+    fake_path(V4, DOTS_TCP, FAKE_UP, 40);
+    fake_run(120000);
+    assert_non_null(fixture.link->next);
+    fake_path(V4, DOTS_TCP, FAKE_SILENT, 0);
+    get = fake_last(DOTS_GET, "/config"); /* libcoap gives it up; heartbeats begin: 30 s, 15 may be missing */
+    get->session->endpoint->handlers->nack(get->session->endpoint->arg, get->session, &get->token, DOTS_NACK_TIMEOUT);
+    fake_run(17 * 30000);
+    assert_null(fixture.link->next);
+    assert_true(link_is_up(fixture.link));
+    assert_non_null(strstr(link_text(fixture.link), "/udp"));
+}
+
 static void test_rfc9132_4_7_heard_again_the_new_attempt_stops(void **state)
 {
     (void)state;
@@ -190,6 +232,8 @@ int main(void)
         link_test(test_request_on_a_silent_tcp_session_is_not_sent_twice_on_it),
         link_test(test_rfc9132_4_7_heard_on_the_new_session_the_old_one_goes),
         link_test(test_rfc9132_4_7_heard_on_the_old_session_the_new_one_goes),
+        link_test(test_rfc9132_4_7_second_sessions_are_not_tried_within_60_s),
+        link_test(test_second_session_that_falls_silent_goes),
         link_test(test_rfc9132_4_7_heard_again_the_new_attempt_stops),
         link_test(test_rfc9132_4_7_idle_missing_heartbeats_must_reestablish),
         link_test(test_rfc9132_7_2_unanswered_mitigation_request_tries_a_second_session),

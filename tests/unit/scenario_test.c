@@ -159,10 +159,11 @@ static void do_listed(struct script *script, char **words)
     assert_true(world_find_target(&script->world, words[1], &target));
     relay_upstream_cuid_each(script->world.relay, target, NULL, take_cuid, &cuid);
     for (size_t i = 2; words[i] && count < LIST_MAX; i++) {
-        unsigned mid = 0, status = 0;
+        unsigned long mid, status;
 
-        assert_int_equal(sscanf(words[i], "%u:%u", &mid, &status), 2);
-        scopes[count++] = (struct wire_scope){.has_mid = true, .mid = mid, .status = (enum wire_status)status};
+        assert_true(word_pair(words[i], ':', &mid, &status));
+        scopes[count++] =
+            (struct wire_scope){.has_mid = true, .mid = (uint32_t)mid, .status = (enum wire_status)status};
     }
     if (cuid)
         relay_upstream_listed(script->world.relay, script->world.now, cuid, scopes, count);
