@@ -5,7 +5,7 @@
 
 #include "aggregation/nat.h"
 
-#define NAT_PIECES_MAX (4 * WIRE_LIST_MAX) /* prefixes times ports that one target may become */
+#define NAT_PIECES_MAX 16384u /* prefixes times ports that one target may become */
 
 /* A prefix on the other side; port 0: with the ports that were given. */
 struct nat_piece {
