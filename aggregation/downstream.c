@@ -165,6 +165,18 @@ static bool room(struct relay *relay, const struct relay_put *put)
     return true;
 }
 
+/* Has everything that is asked for an upstream? */
+static bool owned(struct relay *relay, const struct relay_put *put, const struct scope *outside)
+{
+    const struct wire_target *target = outside ? &outside->target : &put->scope->target;
+    char reason[SCOPE_REASON_MAX];
+    int code = relay->fan_out ? fan_out_refuses(relay->fan_out, target, reason, sizeof(reason)) : 0;
+
+    if (code)
+        answer_text(relay, put->exchange, code, code == 503 ? RETRY_FULL_S : -1, "%s", reason);
+    return code == 0;
+}
+
 /* What terminates does not count against the limit, but it must not pile up either. */
 static void bound_terminating(struct relay *relay, int64_t now, struct requester_state *requester, uint32_t most)
 {
@@ -199,8 +211,12 @@ static void create(struct relay *relay, int64_t now, const struct relay_put *put
     struct mitigation *mitigation = NULL;
     struct scope *outside;
 
-    if (!room(relay, put) || translate(relay, put, &outside) != 0)
+    if (translate(relay, put, &outside) != 0)
         return;
+    if (!owned(relay, put, outside) || !room(relay, put)) {
+        scope_unref(outside);
+        return;
+    }
     if (requester_bind(relay, &put->requester, put->limits.cuids) != 0) {
         answer_text(relay, put->exchange, 503, RETRY_FULL_S, "cuid: this client uses %u already, its limit",
                     put->limits.cuids);
@@ -267,6 +283,7 @@ static bool resume(struct relay *relay, int64_t now, const struct relay_put *put
     record_mitigation(relay, mitigation);
     verdict_wait(relay, now, mitigation, WAIT_CREATED, put->exchange);
     reconcile(relay, now, mitigation, RECONCILE_CHANGE);
+    recursion_review(relay, now, mitigation); /* what a mitigator that went on has said meanwhile */
     verdict_check(relay, now, mitigation, false);
     return true;
 }
@@ -299,6 +316,7 @@ static void terminate(struct relay *relay, int64_t now, struct mitigation *mitig
 {
     mitigation_set_state(mitigation, MITIGATION_TERMINATING);
     mitigation->activated = false;
+    mitigation->recursed_until_ms = 0;
     mitigation->state_until_ms = now + mitigation->terminating_ms;
     mitigation_show(relay, mitigation, WIRE_STATUS_CLIENT_WITHDRAWN);
     record_mitigation(relay, mitigation);

@@ -198,30 +198,72 @@ static size_t report(const struct demand *demand, struct status_report *reports,
     return count;
 }
 
-void feedback(struct relay *relay, int64_t now, struct mitigation *mitigation)
-{
-    struct status_report reports[REPORTS_MAX], combined;
-    const struct demand *demand;
-    size_t count = 0, refused = 0;
+struct gathered {
+    struct status_report reports[REPORTS_MAX];
+    bool own[REPORTS_MAX]; /* of a mitigator */
+    size_t count, refused;
+};
 
-    if (mitigation->state != MITIGATION_LIVE || mitigation->wait == WAIT_CREATED)
-        return;
+static void gather(const struct mitigation *mitigation, struct gathered *out)
+{
+    const struct demand *demand;
+
+    out->count = out->refused = 0;
     DL_FOREACH(mitigation->demands, demand)
     {
+        size_t from = out->count;
+
         if (mitigation->activated && !demand->bundle->trigger)
             continue; /* what counts is what was made immediate */
         if (refuses(demand))
-            refused++;
+            out->refused++;
         else
-            count += report(demand, reports + count, REPORTS_MAX - count);
+            out->count += report(demand, out->reports + from, REPORTS_MAX - from);
+        while (from < out->count)
+            out->own[from++] = demand->bundle->cuid->job;
     }
+}
+
+/* That a mitigator of ours is exceeded is why upstreams were asked: when one of them mitigates, the attack is. */
+static void excuse(struct gathered *gathered)
+{
+    bool mitigated = false;
+
+    for (size_t i = 0; i < gathered->count; i++)
+        mitigated = mitigated || (!gathered->own[i] && gathered->reports[i].status == WIRE_STATUS_MITIGATED);
+    for (size_t i = 0; mitigated && i < gathered->count; i++)
+        if (gathered->own[i] && gathered->reports[i].status == WIRE_STATUS_EXCEEDED)
+            gathered->reports[i].status = WIRE_STATUS_MITIGATED;
+}
+
+static struct status_report combine(const struct mitigation *mitigation, const struct gathered *gathered)
+{
+    struct status_report combined = status_combine(gathered->reports, gathered->count);
+
+    combined.counters.bytes += mitigation->bytes_before;
+    combined.counters.pkts += mitigation->pkts_before;
+    combined.counters.has_bytes = combined.counters.has_bytes || mitigation->bytes_before;
+    combined.counters.has_pkts = combined.counters.has_pkts || mitigation->pkts_before;
+    return combined;
+}
+
+void feedback(struct relay *relay, int64_t now, struct mitigation *mitigation)
+{
+    struct gathered gathered;
+    struct status_report combined;
+
+    if (mitigation->state != MITIGATION_LIVE || mitigation->wait == WAIT_CREATED)
+        return;
+    gather(mitigation, &gathered);
+    if (mitigation->recursed_until_ms)
+        excuse(&gathered);
     take_conflict(relay, mitigation);
-    if (count == 0 && refused) {
+    if (gathered.count == 0 && gathered.refused) {
         /* Refused after the client was told that we try: it must hear of it (docs/behaviour.md). */
         feedback_refuse(relay, now, mitigation);
         return;
     }
-    combined = status_combine(reports, count);
+    combined = combine(mitigation, &gathered);
     if (combined.status == 0)
         return;
     if (combined.status >= WIRE_STATUS_CLIENT_WITHDRAWN && combined.status <= WIRE_STATUS_WITHDRAWN) {
@@ -235,8 +277,8 @@ void feedback(struct relay *relay, int64_t now, struct mitigation *mitigation)
     if (!mitigation->trigger && !mitigation->active && combined.status == WIRE_STATUS_IN_PROGRESS) {
         bool heard = false;
 
-        for (size_t i = 0; i < count; i++)
-            heard = heard || reports[i].status != 0;
+        for (size_t i = 0; i < gathered.count; i++)
+            heard = heard || gathered.reports[i].status != 0;
         if (!heard)
             return; /* a preconfigured one of which nobody has said anything stands by */
     }

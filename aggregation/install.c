@@ -259,6 +259,24 @@ void install_remove(struct relay *relay, struct install *install)
     effect_push(relay, &install->gone, EFFECT_FREE_INSTALL, install);
 }
 
+/* A client's request that was accepted here, and as a whole was not: what the upstream deleted for it (RFC 9132
+ * section 4.4.1.3) is put again when it is gone. */
+static void put_overridden(struct relay *relay, struct install *gone)
+{
+    struct install *other;
+
+    DL_FOREACH2(gone->cuid->installs, other, cuid_next)
+    {
+        if (other->bundle && other->state == INSTALL_LIVE && other->mid < gone->mid &&
+            other->trigger == gone->trigger && other->scope && gone->scope &&
+            scope_overlap(&other->scope->target, &gone->scope->target)) {
+            other->state = INSTALL_PUT;
+            install_block(other);
+            install_send(relay, other);
+        }
+    }
+}
+
 void install_withdraw(struct relay *relay, struct install *install)
 {
     bool nothing_there = install->state == INSTALL_REFUSED || (install->state == INSTALL_PUT && !install->sent);
@@ -274,6 +292,8 @@ void install_withdraw(struct relay *relay, struct install *install)
     record_install(relay, install);
     install_schedule(relay, install);
     install_send(relay, install);
+    if (relay->fan_out && !install->cuid->merges && !install->cuid->job)
+        put_overridden(relay, install);
 }
 
 void install_schedule(struct relay *relay, struct install *install)

@@ -135,6 +135,7 @@ static int load_mitigation(struct relay *relay, struct reader *reader)
     loaded.start_s = take_int(reader, 0, INT64_MAX);
     loaded.terminating_ms = (uint32_t)take_int(reader, 0, UINT32_MAX);
     loaded.state_until_ms = take_moment(reader);
+    loaded.recursed_until_ms = take_moment(reader);
     loaded.hop_limit = (uint8_t)take_int(reader, 0, 255);
     message = take_scope(reader);
     if (reader->bad) {
@@ -158,6 +159,7 @@ static int load_mitigation(struct relay *relay, struct reader *reader)
     mitigation_set_state(mitigation, loaded.state);
     mitigation_set_active(mitigation, (flags & 2) != 0, 0);
     mitigation->start_s = loaded.start_s;
+    mitigation->recursed_until_ms = loaded.recursed_until_ms;
     return loaded.state == MITIGATION_ENDED ? 0 : mitigation_index(relay, mitigation);
 }
 
@@ -240,12 +242,13 @@ struct install *loose_claim(struct relay *relay, const struct bundle *bundle, co
     install = found->install;
     HASH_DEL(relay->loose, found);
     free(found);
-    if (!install->scope)
-        install->scope = scope_ref((struct scope *)scope);
-    if (!scope_equal(&install->scope->target, &scope->target)) { /* mapped otherwise now: put anew after its end */
+    /* Asked of this upstream is something else now: the client's mid must be deleted before it is put again. */
+    if (install->scope && !scope_equal(&install->scope->target, &scope->target)) {
         install_withdraw(relay, install);
         return NULL;
     }
+    if (!install->scope)
+        install->scope = scope_ref((struct scope *)scope);
     install_block(install); /* the ids say which of two with the same mid came first */
     return install;
 }

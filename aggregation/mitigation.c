@@ -162,8 +162,11 @@ void mitigation_set_active(struct mitigation *mitigation, bool active, int64_t n
     mitigation->active = active;
     mitigation->owner->public.active_count += active ? 1 : (size_t)-1;
     mitigation->start_s = active ? now / 1000 : 0;
-    if (!active)
-        memset(&mitigation->counters, 0, sizeof(mitigation->counters));
+    if (active)
+        return;
+    memset(&mitigation->counters, 0, sizeof(mitigation->counters));
+    mitigation->bytes_before = mitigation->pkts_before = 0;
+    mitigation->recursed_until_ms = 0;
 }
 
 void mitigation_schedule(struct relay *relay, struct mitigation *mitigation)
@@ -172,6 +175,8 @@ void mitigation_schedule(struct relay *relay, struct mitigation *mitigation)
 
     if (mitigation->state == MITIGATION_LIVE && mitigation->expires_ms < at)
         at = mitigation->expires_ms;
+    if (mitigation->state == MITIGATION_LIVE && mitigation->recursed_until_ms && mitigation->recursed_until_ms < at)
+        at = mitigation->recursed_until_ms;
     if (mitigation->wait != WAIT_NONE && mitigation->wait_until_ms < at)
         at = mitigation->wait_until_ms;
     deadline_set(relay->timers, &mitigation->timer.deadline, at);
@@ -266,6 +271,7 @@ void mitigation_due(struct relay *relay, int64_t now, struct mitigation *mitigat
 {
     if (mitigation->wait != WAIT_NONE && mitigation->wait_until_ms <= now)
         verdict_check(relay, now, mitigation, true);
+    recursion_due(relay, now, mitigation);
     if (mitigation->state == MITIGATION_LIVE && mitigation->expires_ms <= now) {
         mitigation_end(relay, now, mitigation, WIRE_STATUS_TERMINATED, now + RELAY_LINGER_MS);
     } else if (mitigation->state_until_ms <= now) {

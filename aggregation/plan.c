@@ -7,7 +7,7 @@
 void plan_target(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct plan *out)
 {
     const struct relay_target *at = &relay->policy->targets[target];
-    bool job = at->kind == RELAY_MITIGATOR;
+    bool job = at->kind == RELAY_MITIGATOR, helps = !job && relay->recurses;
 
     memset(out, 0, sizeof(*out));
     /* A mitigator goes on while the mitigation terminates (RFC 9132 section 4.4.4); an upstream is told
@@ -15,11 +15,26 @@ void plan_target(const struct relay *relay, const struct mitigation *mitigation,
     if (at->disabled || mitigation->state == MITIGATION_ENDED ||
         (mitigation->state == MITIGATION_TERMINATING && !job) || (job && !mitigation->active))
         return;
-    out->scope = job ? mitigation->scope : mitigation->outside;
+    /* An upstream that only helps our mitigators is asked when they need it, and not for standing by. */
+    if (helps && !mitigation->recursed_until_ms)
+        return;
     out->immediate = job || mitigation->trigger || mitigation->activated;
     /* Made immediate, it stays preconfigured as well: others in its bundle are not touched. Under a
      * client's own cuid its mid can only be one of them. */
-    out->preconfigured = !job && !mitigation->trigger && (!at->identity_client || !mitigation->activated);
+    out->preconfigured = !job && !helps && !mitigation->trigger && (!at->identity_client || !mitigation->activated);
+}
+
+int plan_scope(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct scope **scope)
+{
+    bool job = relay->policy->targets[target].kind == RELAY_MITIGATOR;
+    struct scope *whole = job ? mitigation->scope : mitigation->outside;
+
+    *scope = NULL;
+    if (whole && relay->fan_out)
+        return fan_out_part(relay->fan_out, target, whole, scope);
+    if (whole)
+        *scope = scope_ref(whole);
+    return 0;
 }
 
 int plan_outside(const struct relay *relay, const struct wire_target *target, struct scope **outside, char *reason,

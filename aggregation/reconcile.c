@@ -8,7 +8,7 @@
 
 static bool wanted(const struct plan *plan, bool trigger)
 {
-    return plan->scope && (trigger ? plan->immediate : plan->preconfigured);
+    return trigger ? plan->immediate : plan->preconfigured;
 }
 
 static void leave_target(struct relay *relay, struct mitigation *mitigation, size_t target, const struct plan *plan)
@@ -23,12 +23,20 @@ static void leave_target(struct relay *relay, struct mitigation *mitigation, siz
 
 static int join_target(struct relay *relay, struct mitigation *mitigation, size_t target, const struct plan *plan)
 {
+    bool joins[2];
+    struct scope *scope;
     int result = 0;
 
     for (int trigger = 0; trigger < 2; trigger++)
-        if (wanted(plan, trigger) && !demand_find(mitigation, target, trigger) &&
-            demand_add(relay, mitigation, target, trigger, plan->scope) != 0)
+        joins[trigger] = wanted(plan, trigger) && !demand_find(mitigation, target, trigger);
+    if (!joins[0] && !joins[1])
+        return 0;
+    if (plan_scope(relay, mitigation, target, &scope) != 0)
+        return -1;
+    for (int trigger = 0; scope && trigger < 2; trigger++)
+        if (joins[trigger] && demand_add(relay, mitigation, target, trigger, scope) != 0)
             result = -1;
+    scope_unref(scope);
     return result;
 }
 

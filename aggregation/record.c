@@ -125,7 +125,7 @@ static size_t install_key(const struct install *install, char key[24])
 int record_mitigation(struct relay *relay, const struct mitigation *mitigation)
 {
     const struct requester *owner = &mitigation->owner->public;
-    struct writer writer = begin(relay, 15);
+    struct writer writer = begin(relay, 16);
     char key[RELAY_KEY_MAX + 12];
 
     put_text(&writer, owner->client);
@@ -142,6 +142,7 @@ int record_mitigation(struct relay *relay, const struct mitigation *mitigation)
     put_int(&writer, mitigation->start_s);
     put_int(&writer, mitigation->terminating_ms);
     put_int(&writer, moment(mitigation->state_until_ms));
+    put_int(&writer, moment(mitigation->recursed_until_ms));
     put_int(&writer, mitigation->hop_limit);
     put_scope(&writer, mitigation->scope);
     return finish(relay, &writer, TABLE_MITIGATION, key, mitigation_key(mitigation, key));

@@ -9,6 +9,7 @@
 struct relay *relay_new(const struct relay_policy *policy, const struct relay_effects *effects, void *arg)
 {
     struct relay *relay = calloc(1, sizeof(*relay));
+    bool has_mitigator = false;
 
     if (!relay)
         return NULL;
@@ -19,9 +20,18 @@ struct relay *relay_new(const struct relay_policy *policy, const struct relay_ef
     for (size_t i = 0; i < policy->target_count; i++) {
         const struct relay_target *target = &policy->targets[i];
 
-        if (target->kind != RELAY_UPSTREAM || target->disabled)
-            continue;
-        relay->has_upstream = true;
+        if (target->kind == RELAY_MITIGATOR)
+            has_mitigator = true;
+        else if (!target->disabled)
+            relay->has_upstream = true;
+    }
+    relay->recurses = relay->has_upstream && has_mitigator && policy->recursion != RELAY_RECURSION_ALWAYS;
+    if (relay->recurses && policy->recursion == RELAY_RECURSION_NEVER)
+        relay->has_upstream = false;
+    if (policy->fan_out == RELAY_FAN_OUT_BY_PREFIX && relay->has_upstream) {
+        relay->fan_out = fan_out_new(policy);
+        if (!relay->fan_out)
+            goto out_of_memory;
     }
     if (policy->reject_conflicts || !relay->has_upstream) {
         relay->index = overlap_index_new();
@@ -96,6 +106,7 @@ void relay_free(struct relay *relay)
     FREE_TABLE(binding_count, relay->binding_counts);
     FREE_TABLE(counter, relay->counters);
     overlap_index_free(relay->index);
+    fan_out_free(relay->fan_out);
     deadline_heap_free(relay->timers);
     free(relay->target_active);
     free(relay->record);

@@ -38,13 +38,29 @@ struct relay_target {
     bool identity_client; /* downstream cuid and mid pass; else the gateway's own */
     bool per_client;      /* one upstream session, and with identity gateway one cuid, per requester */
     bool insert_cdid;
-    size_t body_max; /* bytes of a request body that fit its path MTU (section 7.3); 0: any */
+    size_t body_max;                /* bytes of a request body that fit its path MTU (section 7.3); 0: any */
+    const struct wire_prefix *owns; /* of an upstream, for fan-out by-prefix */
+    size_t owns_count;
+};
+
+/* Which upstreams are asked (RFC 9284). Mitigators are no upstreams: they get everything. */
+enum relay_fan_out { RELAY_FAN_OUT_ALL, RELAY_FAN_OUT_BY_PREFIX };
+
+/* With mitigators and upstreams together: are upstreams asked as well? Without either it says nothing. */
+enum relay_recursion {
+    RELAY_RECURSION_ALWAYS,
+    RELAY_RECURSION_NEVER,
+    RELAY_RECURSION_MANUAL,      /* by relay_recurse */
+    RELAY_RECURSION_ON_EXCEEDED, /* when the mitigators' combined status is 4 */
 };
 
 struct relay_policy {
     const char *name; /* the gateway's, for 5.08 */
     const struct relay_target *targets;
     size_t target_count;
+    enum relay_fan_out fan_out;
+    enum relay_recursion recursion;
+    uint32_t recursion_hold_ms; /* on-exceeded: upstreams stay for so long when status 4 is over */
     uint32_t response_wait_ms;
     uint32_t terminating_initial_ms, terminating_max_ms; /* active-but-terminating, RFC 9132 section 4.4.4 */
     bool reject_conflicts; /* overlapping requests of different requesters: 4.09 for the later one */
@@ -184,6 +200,10 @@ void relay_delete(struct relay *relay, int64_t now, const struct relay_requester
 /* All sessions of a requester are gone without a goodbye (section 4.7): its preconfigured requests
  * are activated, overlapping active ones withdrawn (section 4.4.1.3). */
 void relay_signal_lost(struct relay *relay, int64_t now, struct requester *requester);
+
+/* An operator says that upstreams are to help with a mitigation, or no more. -1: it is not active, or this is
+ * not the operators' to say (recursion is not manual, or there are not both mitigators and upstreams). */
+int relay_recurse(struct relay *relay, int64_t now, const struct relay_requester *requester, uint32_t mid, bool on);
 
 /* ---- From northbound ---- */
 

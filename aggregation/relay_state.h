@@ -9,6 +9,7 @@
 #pragma once
 
 #include "aggregation/deadline.h"
+#include "aggregation/fan_out.h"
 #include "aggregation/overlap.h"
 #include "aggregation/relay.h"
 
@@ -111,8 +112,10 @@ struct mitigation {
     int64_t start_s;             /* mitigation-start; 0: not active */
     uint32_t terminating_ms;     /* period of the next withdrawal (section 4.4.4) */
     int64_t state_until_ms;      /* end of TERMINATING or ENDED, or the next repeat */
+    int64_t recursed_until_ms;   /* upstreams help until then; RELAY_FOREVER: no end is in sight; 0: they do not */
     struct relay_counters counters;
-    struct wire_conflict *conflict; /* one block */
+    uint64_t bytes_before, pkts_before; /* totals of upstreams that do not help any more */
+    struct wire_conflict *conflict;     /* one block */
     enum mitigation_wait wait;
     bool efficacy; /* the refresh that waits is an efficacy update */
     int64_t wait_until_ms;
@@ -238,6 +241,8 @@ struct relay {
     struct bundle *dirty_bundles, *last_dirty_bundle;
     struct loose *loose; /* installs that were loaded and wait to be claimed, until the start is over */
     bool has_upstream;
+    bool recurses;           /* upstreams are asked for recursed mitigations only */
+    struct fan_out *fan_out; /* NULL: all upstreams are asked for everything */
     size_t mitigation_count;
     size_t *target_active;
     struct deadline_heap *timers;
@@ -295,6 +300,10 @@ void mitigation_remove(struct relay *relay, int64_t now, struct mitigation *miti
 void mitigation_due(struct relay *relay, int64_t now, struct mitigation *mitigation);
 void mitigation_stand_by(struct relay *relay, int64_t now, struct mitigation *mitigation); /* preconfigured: 8 */
 
+/* recursion.c */
+void recursion_review(struct relay *relay, int64_t now, struct mitigation *mitigation); /* a mitigator has reported */
+void recursion_due(struct relay *relay, int64_t now, struct mitigation *mitigation);
+
 /* verdict.c: the answer that a put waits for */
 void verdict_wait(struct relay *relay, int64_t now, struct mitigation *mitigation, enum mitigation_wait wait,
                   void *exchange);
@@ -312,15 +321,16 @@ void conflict_clear(struct relay *relay, int64_t now, struct mitigation *ended);
  * its own terminates there. */
 void conflict_override(struct relay *relay, int64_t now, struct mitigation *mitigation);
 
-/* plan.c: what a mitigation asks of a target. */
+/* plan.c: what a mitigation asks of a target, if it has a part there. */
 struct plan {
-    struct scope *scope; /* borrowed; NULL: nothing */
     bool immediate, preconfigured;
 };
 void plan_target(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct plan *out);
 /* A target as upstreams are to see it, NULL in *outside: as it is. 0, or -1 with the reason (nat_translate). */
 int plan_outside(const struct relay *relay, const struct wire_target *target, struct scope **outside, char *reason,
                  size_t size);
+/* What a target is asked for: a new reference, or NULL: nothing. 0, or -1 out of memory. */
+int plan_scope(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct scope **scope);
 
 /* bundle.c: demands and their bundles. */
 struct demand *demand_find(const struct mitigation *mitigation, size_t target, bool trigger);

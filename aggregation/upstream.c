@@ -109,6 +109,12 @@ static bool waited_for(const struct install *install)
     return false;
 }
 
+/* Not accepted yet, and so perhaps to be withdrawn again. */
+static bool undecided(const struct install *install)
+{
+    return install->bundle && install->bundle->demands && install->bundle->demands->mitigation->wait == WAIT_CREATED;
+}
+
 /* One of our own with a higher mid that overlaps it and is being withdrawn: it is refused for as long only. */
 static bool held_up(const struct install *install)
 {
@@ -116,8 +122,9 @@ static bool held_up(const struct install *install)
 
     DL_FOREACH2(install->cuid->installs, other, cuid_next)
     {
-        if (other->state == INSTALL_WITHDRAW && other->mid > install->mid && other->trigger == install->trigger &&
-            other->scope && install->scope && scope_overlap(&other->scope->target, &install->scope->target))
+        if ((other->state == INSTALL_WITHDRAW || (!other->cuid->merges && undecided(other))) &&
+            other->mid > install->mid && other->trigger == install->trigger && other->scope && install->scope &&
+            scope_overlap(&other->scope->target, &install->scope->target))
             return true;
     }
     return false;
@@ -157,6 +164,9 @@ static void refused(struct relay *relay, int64_t now, struct install *install,
         install->refusal = 0;
     else
         install->state = INSTALL_REFUSED;
+    /* The client was told that it is accepted, and another upstream may have its part of it. */
+    if (relay->fan_out && install->state == INSTALL_REFUSED && !waited_for(install))
+        relay->effects->alert(relay->arg, "part-refused", install_target(relay, install)->name);
 }
 
 static void withdrawn(struct relay *relay, int64_t now, struct install *install,
@@ -399,5 +409,6 @@ void relay_job_report(struct relay *relay, int64_t now, size_t target, uint64_t 
         install->status = report->status;
     if (report->counters.has_bytes || report->counters.has_bps || report->counters.has_pkts || report->counters.has_pps)
         install->counters = report->counters;
+    recursion_review(relay, now, install->bundle->demands->mitigation);
     finish(relay, now, install->bundle);
 }

@@ -103,32 +103,62 @@ static bool stands_by(const struct relay *relay, const struct mitigation *mitiga
     return mitigator && !mitigation->active && !mitigation->demands;
 }
 
+struct votes {
+    bool accepted, pending;
+    bool whole;            /* a mitigator has all of it */
+    bool missing, lacking; /* parts that are needed: not answered yet, refused */
+    const struct install *refused;
+};
+
+/* Split over the upstreams that own it, a new request is accepted as a whole or not at all; of a name nobody
+ * knows whose it is, so one that takes it is enough. */
+static bool needed(const struct relay *relay, const struct demand *demand)
+{
+    return relay->fan_out && demand->mitigation->wait == WAIT_CREATED && !demand->bundle->cuid->job &&
+           demand->scope->target.prefix_count > 0;
+}
+
+static void vote(const struct relay *relay, const struct demand *demand, struct votes *votes)
+{
+    const struct install *install;
+    bool pending = false;
+
+    if (demand_covered(demand)) {
+        votes->accepted = true;
+        votes->whole = votes->whole || demand->bundle->cuid->job;
+        return;
+    }
+    for (install = demand->bundle->installs; install; install = install->next) {
+        if (install->superseded)
+            continue;
+        pending = pending || install->awaited || install->state == INSTALL_PUT;
+        if (install->refusal && (!votes->refused || needed(relay, demand)))
+            votes->refused = install;
+    }
+    votes->pending = votes->pending || pending;
+    if (needed(relay, demand)) {
+        votes->missing = votes->missing || pending;
+        votes->lacking = votes->lacking || !pending;
+    }
+}
+
 void verdict_check(struct relay *relay, int64_t now, struct mitigation *mitigation, bool overdue)
 {
-    const struct install *refused = NULL, *install;
+    struct votes votes = {.accepted = stands_by(relay, mitigation)};
     const struct demand *demand;
-    bool accepted = stands_by(relay, mitigation), pending = false;
+    bool lacking;
 
     if (mitigation->wait == WAIT_NONE)
         return;
     DL_FOREACH(mitigation->demands, demand)
     {
-        if (demand_covered(demand)) {
-            accepted = true;
-            continue;
-        }
-        for (install = demand->bundle->installs; install; install = install->next) {
-            if (install->superseded)
-                continue;
-            pending = pending || install->awaited || install->state == INSTALL_PUT;
-            if (install->refusal && !refused)
-                refused = install;
-        }
+        vote(relay, demand, &votes);
     }
-    if (accepted || (overdue && pending))
+    lacking = votes.lacking && !votes.whole;
+    if (!lacking && (votes.whole || (votes.accepted && !votes.missing) || (overdue && votes.pending)))
         accept(relay, now, mitigation);
-    else if (!pending)
-        refuse(relay, now, mitigation, refused);
+    else if (lacking || !votes.pending)
+        refuse(relay, now, mitigation, votes.refused);
     if (!mitigation->gone.queued)
         mitigation_schedule(relay, mitigation);
 }

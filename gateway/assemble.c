@@ -8,15 +8,11 @@
 #include <time.h>
 
 #include "aggregation/relay.h"
+#include "gateway/policy.h"
 #include "gateway/store/store.h"
 #include "northbound/mitigator/mitigator.h"
 #include "northbound/signal/northbound.h"
 #include "southbound/signal/southbound.h"
-
-/* What a mitigation request needs of a datagram beside its body (RFC 9132 section 7.3): IPv6 and UDP headers,
- * DTLS record and cipher, CoAP header and token, Uri-Path with a cuid of 22 characters and a cdid, further
- * options. The coap module has the exact figure for a session; this one is for cutting, before there is any. */
-#define REQUEST_OVERHEAD 240
 
 struct driver {
     struct gateway *gateway;
@@ -27,9 +23,7 @@ struct driver {
 struct gateway {
     uv_loop_t *loop;
     const struct config *config;
-    struct relay_policy policy;
-    struct relay_target *targets;
-    struct nat_mapping *nat;
+    struct policy policy;
     struct store *store;
     struct relay *relay;
     struct southbound *southbound;
@@ -249,69 +243,6 @@ static void set_timer(uv_prepare_t *prepare)
 
 /* ---- Opening ---- */
 
-static struct wire_prefix prefix_of(const struct config_prefix *prefix)
-{
-    struct wire_prefix result = {.family = prefix->family, .length = prefix->length};
-
-    memcpy(result.addr, prefix->addr, sizeof(result.addr));
-    return result;
-}
-
-static int make_mappings(struct gateway *gateway)
-{
-    const struct config *config = gateway->config;
-
-    gateway->nat = calloc(config->nat_count ? config->nat_count : 1, sizeof(*gateway->nat));
-    if (!gateway->nat)
-        return -1;
-    for (size_t i = 0; i < config->nat_count; i++)
-        gateway->nat[i] = (struct nat_mapping){.internal = prefix_of(&config->nat[i].internal),
-                                               .external = prefix_of(&config->nat[i].external),
-                                               .internal_port = config->nat[i].internal_port,
-                                               .external_port = config->nat[i].external_port};
-    return 0;
-}
-
-static int make_policy(struct gateway *gateway)
-{
-    const struct config *config = gateway->config;
-    /* recursion: never means that a gateway with a mitigator of its own does not ask upstream too. */
-    size_t upstreams =
-        config->recursion == CONFIG_RECURSION_NEVER && config->mitigator_count ? 0 : config->upstream_count;
-    size_t count = config->upstream_count + config->mitigator_count;
-
-    gateway->targets = calloc(count ? count : 1, sizeof(*gateway->targets));
-    if (!gateway->targets || make_mappings(gateway) != 0)
-        return -1;
-    for (size_t i = 0; i < config->upstream_count; i++)
-        gateway->targets[i] = (struct relay_target){
-            .name = config->upstreams[i].name,
-            .kind = RELAY_UPSTREAM,
-            .disabled = i >= upstreams,
-            .identity_client = config->upstreams[i].identity == CONFIG_IDENTITY_CLIENT,
-            .per_client = config->upstreams[i].sessions == CONFIG_SESSIONS_PER_CLIENT,
-            .insert_cdid = config->upstreams[i].insert_cdid,
-            .body_max = config->upstreams[i].transports == CONFIG_TCP ? 0 : config->upstreams[i].mtu - REQUEST_OVERHEAD,
-        };
-    for (size_t i = 0; i < config->mitigator_count; i++)
-        gateway->targets[config->upstream_count + i] =
-            (struct relay_target){.name = config->mitigators[i].name, .kind = RELAY_MITIGATOR};
-    gateway->policy = (struct relay_policy){
-        .name = config->gateway.name,
-        .targets = gateway->targets,
-        .target_count = count,
-        .response_wait_ms = config->response_wait_ms,
-        .terminating_initial_ms = config->terminating.initial_ms,
-        .terminating_max_ms = config->terminating.max_ms,
-        .reject_conflicts = upstreams == 0 && config->conflicts == CONFIG_CONFLICTS_REJECT,
-        .mitigations_max = config->limits.mitigations,
-        .hop_limit = config->gateway.hop_limit,
-        .nat = gateway->nat,
-        .nat_count = config->nat_count,
-    };
-    return 0;
-}
-
 static int open_mitigators(struct gateway *gateway, char *error, size_t error_size)
 {
     const struct config *config = gateway->config;
@@ -380,12 +311,12 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
     const struct config *config = gateway->config;
 
     snprintf(error, error_size, "out of memory");
-    if (make_policy(gateway) != 0)
+    if (policy_make(&gateway->policy, config) != 0)
         return -1;
     gateway->store = store_open(gateway->loop, config->gateway.state_dir, committed, gateway, error, error_size);
     if (!gateway->store)
         return -1;
-    gateway->relay = relay_new(&gateway->policy, &effects, gateway);
+    gateway->relay = relay_new(&gateway->policy.relay, &effects, gateway);
     if (!gateway->relay)
         return -1;
     gateway->northbound =
@@ -457,8 +388,7 @@ static void part_closed(void *arg)
     }
     if (gateway->on_closed)
         gateway->on_closed(gateway->arg);
-    free(gateway->targets);
-    free(gateway->nat);
+    policy_free(&gateway->policy);
     free(gateway->drivers);
     free(gateway);
 }

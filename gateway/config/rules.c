@@ -235,6 +235,18 @@ static int upstream_complete(struct loader *loader, const struct node *entry, co
     return 0;
 }
 
+/* Without any, every request for a prefix would be refused. */
+static int someone_owns(struct loader *loader, const struct node *place, const struct config *config)
+{
+    if (config->fan_out != CONFIG_FAN_OUT_BY_PREFIX || config->upstream_count == 0)
+        return 0;
+    for (size_t i = 0; i < config->upstream_count; i++)
+        if (config->upstreams[i].owns.count > 0)
+            return 0;
+    return config_fault(loader, place,
+                        "fan-out: by-prefix needs to know whose prefixes are whose; give upstreams owns");
+}
+
 int config_rule_config(struct loader *loader, const struct node *root, struct config *config)
 {
     const struct node *entry = config_node_find(root, "upstreams"), *nat = config_node_find(root, "nat");
@@ -251,5 +263,7 @@ int config_rule_config(struct loader *loader, const struct node *root, struct co
     for (size_t i = 0; entry && i < config->upstream_count; i++, entry = entry->next)
         if (upstream_complete(loader, entry, config, &config->upstreams[i]) != 0)
             return -1;
+    if (someone_owns(loader, config_node_find(root, "fan-out"), config) != 0)
+        return -1;
     return all_unique(loader, root, config);
 }

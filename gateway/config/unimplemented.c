@@ -8,14 +8,10 @@ static bool both_sides(const struct config *config)
     return config->mitigator_count > 0 && config->upstream_count > 0;
 }
 
-#define FAN_OUT "fan-out: by-prefix and serial are not implemented yet; write all"
-#define RECURSION "recursion: manual and on-exceeded are not implemented yet; write always or never"
-
 const struct unimplemented config_unimplemented[] = {
-    {"fan-out", "by-prefix", NULL, FAN_OUT},
-    {"fan-out", "serial", NULL, FAN_OUT},
-    {"recursion", "manual", both_sides, RECURSION},
-    {"recursion", "on-exceeded", both_sides, RECURSION},
+    {"fan-out", "serial", NULL, "fan-out: serial is not implemented yet; write all or by-prefix"},
+    {"recursion", "manual", both_sides,
+     "recursion: manual needs the control tool, which is not in this version; write on-exceeded, always or never"},
     {"listeners[].channel", "data", NULL,
      "channel: the data channel is not implemented in this version; remove this listener"},
     {"admin.socket", NULL, NULL, "socket: the control socket is not implemented in this version; remove the key"},

@@ -46,9 +46,9 @@ class Crashes:
     def run_into_moment(self):
         """Load on, until so many events have come."""
         ledger, load = self.deployment.ledger, self.deployment.load
-        for _ in range(2 * load.sessions):
+        for _ in range(4 * load.sessions):
             ledger.do_something()
-        for _ in range(self.random.randrange(20)):
+        for _ in range(self.random.randrange(30)):
             event = load.next(time.monotonic() + PATIENCE)
             if event and ledger.take(event):
                 ledger.do_something()

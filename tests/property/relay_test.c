@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/owned.h"
 #include "tests/support/remote.h"
 #include "tests/support/world.h"
 
@@ -59,7 +60,7 @@ struct history {
     struct remote remote[REMOTE_MAX];
     struct outstanding outstanding[REMOTE_MAX];
     size_t outstanding_count;
-    bool identity_client, per_client;
+    bool identity_client, per_client, by_prefix;
     struct one_demand demands[CLIENTS * MIDS];
     size_t demand_count;
     unsigned puts; /* seen upstream */
@@ -84,14 +85,15 @@ static void deliver(struct history *history, size_t index, bool answered)
     struct relay_upstream_answer answer = {.code = outstanding->withdraw ? 202 : 204, .max_age = -1};
     struct install_request request;
     struct wire_scope scratch;
+    char key[OWNED_KEY];
 
+    owned_key(key, cuid->target, cuid->cuid);
     relay_install_request(install, history->world.now, &request, &scratch);
     history->puts += !outstanding->withdraw;
     if (outstanding->withdraw)
-        remote_delete(history->remote, cuid->cuid, request.mid);
+        remote_delete(history->remote, key, request.mid);
     else
-        answer.code =
-            remote_put(history->remote, cuid->cuid, request.mid, &request.scope->target, request.scope->trigger);
+        answer.code = remote_put(history->remote, key, request.mid, &request.scope->target, request.scope->trigger);
     if (!answered)
         return;
     *outstanding = history->outstanding[--history->outstanding_count];
@@ -233,9 +235,11 @@ static int list_cuid(void *arg, struct upstream_cuid *cuid)
     struct history *history = arg;
     struct wire_scope scopes[REMOTE_MAX];
     size_t count = 0;
+    char key[OWNED_KEY];
 
+    owned_key(key, cuid->target, cuid->cuid);
     for (size_t i = 0; i < REMOTE_MAX; i++)
-        if (history->remote[i].used && strcmp(history->remote[i].cuid, cuid->cuid) == 0)
+        if (history->remote[i].used && strcmp(history->remote[i].cuid, key) == 0)
             scopes[count++] = (struct wire_scope){.has_mid = true,
                                                   .mid = history->remote[i].mid,
                                                   .status = history->remote[i].trigger ? WIRE_STATUS_MITIGATED
@@ -246,8 +250,10 @@ static int list_cuid(void *arg, struct upstream_cuid *cuid)
 
 static void repair(struct history *history)
 {
-    relay_upstream_up(history->world.relay, history->world.now, 0, NULL);
-    relay_upstream_cuid_each(history->world.relay, 0, NULL, list_cuid, history);
+    for (size_t target = 0; target < history->world.policy.target_count; target++) {
+        relay_upstream_up(history->world.relay, history->world.now, target, NULL);
+        relay_upstream_cuid_each(history->world.relay, target, NULL, list_cuid, history);
+    }
 }
 
 static void crash(struct history *history)
@@ -306,28 +312,6 @@ static void drain(struct history *history)
     assert_int_equal(history->outstanding_count, 0);
 }
 
-/* How many requests there contain the prefix; each is counted as one that somebody wants. */
-static unsigned covering(struct history *history, const char *cuid, uint32_t mid, const struct wire_prefix *prefix,
-                         bool trigger)
-{
-    unsigned count = 0;
-
-    for (size_t i = 0; i < REMOTE_MAX; i++) {
-        struct remote *remote = &history->remote[i];
-
-        if (!remote->used || strcmp(remote->cuid, cuid) != 0 || (mid != UINT32_MAX && remote->mid != mid) ||
-            remote->trigger != trigger)
-            continue;
-        for (size_t k = 0; k < remote->scope->target.prefix_count; k++) {
-            if (scope_prefix_contains(&remote->scope->target.prefixes[k], prefix)) {
-                remote->wanted = true;
-                count++;
-            }
-        }
-    }
-    return count;
-}
-
 /* Everything that somebody asks for, to find what is there and nobody asks for. */
 static void demanded(struct history *history, const char *cuid, const struct asked *asked)
 {
@@ -363,9 +347,15 @@ static void check_client(struct history *history, unsigned client)
             assert_false(kept);
         if (!kept)
             continue;
-        assert_int_equal(covering(history, upstream_cuid, history->identity_client ? mid : UINT32_MAX, &asked->prefix,
-                                  asked->trigger),
-                         1);
+        for (size_t target = 0; target < history->world.policy.target_count; target++) {
+            struct wire_prefix part = asked->prefix;
+            char key[OWNED_KEY];
+
+            if ((!history->by_prefix || owned_part(target, &asked->prefix, &part)))
+                assert_int_equal(remote_covering(history->remote, owned_key(key, target, upstream_cuid),
+                                                 history->identity_client ? mid : UINT32_MAX, &part, asked->trigger),
+                                 1);
+        }
         demanded(history, upstream_cuid, asked);
     }
 }
@@ -393,8 +383,16 @@ static void check_remote(struct history *history, size_t index)
     const struct remote *remote = &history->remote[index];
 
     assert_true(remote->wanted); /* nothing is there that nobody wants */
-    for (size_t i = 0; i < remote->scope->target.prefix_count; i++)
-        assert_true(asked_for(history, &remote->scope->target.prefixes[i], remote->trigger)); /* never widened */
+    for (size_t i = 0; i < remote->scope->target.prefix_count; i++) {
+        const struct wire_prefix *prefix = &remote->scope->target.prefixes[i];
+        struct wire_prefix part;
+
+        assert_true(asked_for(history, prefix, remote->trigger)); /* never widened */
+        if (!history->by_prefix)
+            continue;
+        assert_true(owned_part(owned_target(remote->cuid), prefix, &part));
+        assert_memory_equal(&part, prefix, sizeof(part)); /* nobody is asked for what another owns */
+    }
     for (size_t i = index + 1; i < REMOTE_MAX; i++)
         if (history->remote[i].used && history->remote[i].trigger == remote->trigger &&
             strcmp(history->remote[i].cuid, remote->cuid) == 0)
@@ -432,11 +430,16 @@ static void run_history(uint64_t seed)
     world_init(&history->world);
     history->identity_client = seed % 3 == 1;
     history->per_client = seed % 3 == 2;
-    history->world.targets[0] = (struct relay_target){.name = "up",
-                                                      .kind = RELAY_UPSTREAM,
-                                                      .identity_client = history->identity_client,
-                                                      .per_client = history->per_client};
-    history->world.policy.target_count = 1;
+    history->by_prefix = seed % 2 == 0;
+    history->world.policy.target_count = history->by_prefix ? 2 : 1;
+    history->world.policy.fan_out = history->by_prefix ? RELAY_FAN_OUT_BY_PREFIX : RELAY_FAN_OUT_ALL;
+    for (size_t i = 0; i < history->world.policy.target_count; i++)
+        history->world.targets[i] = (struct relay_target){.name = i ? "second" : "up",
+                                                          .kind = RELAY_UPSTREAM,
+                                                          .identity_client = history->identity_client,
+                                                          .per_client = history->per_client,
+                                                          .owns = owned_by[i],
+                                                          .owns_count = OWNED_EACH};
     history->world.quiet = true;
     history->world.on_install = on_install;
     history->world.on_forget = on_forget;
@@ -460,6 +463,7 @@ static void test_dotsgw_design_5_random_histories_end_in_the_plan(void **state)
     uint64_t count = histories ? strtoull(histories, NULL, 10) : 600;
 
     (void)state;
+    owned_init();
     if (seed) {
         run_history(strtoull(seed, NULL, 10));
         return;

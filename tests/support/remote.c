@@ -61,3 +61,24 @@ void remote_delete(struct remote *remotes, const char *cuid, uint32_t mid)
         if (remotes[i].used && remotes[i].mid == mid && strcmp(remotes[i].cuid, cuid) == 0)
             remote_clear(&remotes[i]);
 }
+
+unsigned remote_covering(struct remote *remotes, const char *cuid, uint32_t mid, const struct wire_prefix *prefix,
+                         bool trigger)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < REMOTE_MAX; i++) {
+        struct remote *remote = &remotes[i];
+
+        if (!remote->used || strcmp(remote->cuid, cuid) != 0 || (mid != UINT32_MAX && remote->mid != mid) ||
+            remote->trigger != trigger)
+            continue;
+        for (size_t k = 0; k < remote->scope->target.prefix_count; k++) {
+            if (scope_prefix_contains(&remote->scope->target.prefixes[k], prefix)) {
+                remote->wanted = true;
+                count++;
+            }
+        }
+    }
+    return count;
+}

@@ -10,7 +10,7 @@
 
 struct remote {
     bool used, wanted;
-    char cuid[RELAY_CUID_MAX + 1];
+    char cuid[RELAY_CUID_MAX + 16]; /* with room for the upstream that it is meant for */
     uint32_t mid;
     struct scope *scope;
     bool trigger;
@@ -20,3 +20,6 @@ struct remote {
 int remote_put(struct remote *remotes, const char *cuid, uint32_t mid, const struct wire_target *target, bool trigger);
 void remote_delete(struct remote *remotes, const char *cuid, uint32_t mid);
 void remote_clear(struct remote *remote);
+/* How many requests there contain the prefix, of this mid or of any (UINT32_MAX); each is marked as wanted. */
+unsigned remote_covering(struct remote *remotes, const char *cuid, uint32_t mid, const struct wire_prefix *prefix,
+                         bool trigger);

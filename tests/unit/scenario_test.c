@@ -68,6 +68,23 @@ static struct install *read_install(struct script *script, char *word)
 
 /* ---- Commands ---- */
 
+static void read_owns(struct relay_target *target, const char *list)
+{
+    struct wire_prefix *owns;
+    char text[WORLD_LINE];
+    char *save = NULL;
+
+    if (!list)
+        return;
+    owns = calloc(LIST_MAX, sizeof(*owns));
+    target->owns = owns;
+    snprintf(text, sizeof(text), "%s", list);
+    for (char *item = strtok_r(text, ",", &save); item; item = strtok_r(NULL, ",", &save)) {
+        assert_true(target->owns_count < LIST_MAX);
+        assert_int_equal(wire_prefix_parse(item, true, &owns[target->owns_count++]), 0);
+    }
+}
+
 static void do_target(struct script *script, char **words)
 {
     struct relay_target *target = &script->world.targets[script->world.policy.target_count++];
@@ -78,6 +95,7 @@ static void do_target(struct script *script, char **words)
     target->per_client = word_there(words, "per-client");
     target->insert_cdid = word_there(words, "cdid");
     target->body_max = (size_t)word_number(words, "body", 0);
+    read_owns(target, word_value(words, "owns"));
 }
 
 /* nat INTERNAL EXTERNAL [internal-port=N external-port=M]; nat none: no mapping any more */
@@ -242,10 +260,37 @@ static void do_show(struct script *script, char **words)
                scope.has_start ? " started" : "");
 }
 
+static enum relay_recursion read_recursion(const char *word)
+{
+    static const char *const words[] = {"always", "never", "manual", "on-exceeded"}; /* as the enum */
+    size_t i = 0;
+
+    while (i < sizeof(words) / sizeof(words[0]) && strcmp(words[i], word) != 0)
+        i++;
+    assert_true(i < sizeof(words) / sizeof(words[0]));
+    return (enum relay_recursion)i;
+}
+
+/* recurse CLIENT/CUID MID on|off: by an operator */
+static void do_recurse(struct script *script, char **words)
+{
+    struct relay_requester requester = read_requester(words[1]);
+
+    if (relay_recurse(script->world.relay, script->world.now, &requester, (uint32_t)strtoul(words[2], NULL, 10),
+                      strcmp(words[3], "on") == 0) != 0)
+        world_note(&script->world, "not-possible");
+}
+
 static void do_policy(struct script *script, char **words)
 {
     script->world.policy.response_wait_ms = (uint32_t)word_number(words, "wait", 1000);
     script->world.policy.reject_conflicts = word_there(words, "reject");
+    if (word_value(words, "fan-out")) {
+        assert_string_equal(word_value(words, "fan-out"), "by-prefix");
+        script->world.policy.fan_out = RELAY_FAN_OUT_BY_PREFIX;
+    }
+    if (word_value(words, "recursion"))
+        script->world.policy.recursion = read_recursion(word_value(words, "recursion"));
     script->world.policy.mitigations_max = (size_t)word_number(words, "mitigations", 100000);
 }
 
@@ -304,11 +349,11 @@ static const struct {
     size_t words; /* at least */
     void (*run)(struct script *script, char **words);
 } commands[] = {
-    {"target", 3, do_target}, {"policy", 1, do_policy}, {"start", 1, do_start},   {"at", 2, do_at},
-    {"put", 3, do_put},       {"delete", 3, do_delete}, {"answer", 3, do_answer}, {"status", 2, do_status},
-    {"listed", 2, do_listed}, {"report", 2, do_report}, {"lost", 2, do_lost},     {"show", 3, do_show},
-    {"mids", 3, do_mids},     {"up", 2, do_up},         {"crash", 1, do_crash},   {"hold", 1, do_hold},
-    {"commit", 1, do_commit}, {"nat", 2, do_nat},
+    {"target", 3, do_target}, {"policy", 1, do_policy},   {"start", 1, do_start},   {"at", 2, do_at},
+    {"put", 3, do_put},       {"delete", 3, do_delete},   {"answer", 3, do_answer}, {"status", 2, do_status},
+    {"listed", 2, do_listed}, {"report", 2, do_report},   {"lost", 2, do_lost},     {"show", 3, do_show},
+    {"mids", 3, do_mids},     {"up", 2, do_up},           {"crash", 1, do_crash},   {"hold", 1, do_hold},
+    {"commit", 1, do_commit}, {"recurse", 4, do_recurse}, {"nat", 2, do_nat},
 };
 
 static void expect(struct script *script, const char *wanted)
@@ -380,8 +425,10 @@ static void run_script(void **state)
     fclose(file);
     nothing_left(&script);
     world_free(&script.world);
-    for (size_t i = 0; i < script.world.policy.target_count; i++)
+    for (size_t i = 0; i < script.world.policy.target_count; i++) {
         free((char *)script.world.targets[i].name);
+        free((void *)script.world.targets[i].owns);
+    }
     assert_false(script.failed);
 }
 
