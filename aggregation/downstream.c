@@ -166,10 +166,11 @@ static bool room(struct relay *relay, const struct relay_put *put)
 }
 
 /* Has everything that is asked for an upstream? */
-static bool owned(struct relay *relay, const struct relay_put *put)
+static bool owned(struct relay *relay, const struct relay_put *put, const struct scope *outside)
 {
+    const struct wire_target *target = outside ? &outside->target : &put->scope->target;
     char reason[SCOPE_REASON_MAX];
-    int code = relay->fan_out ? fan_out_refuses(relay->fan_out, &put->scope->target, reason, sizeof(reason)) : 0;
+    int code = relay->fan_out ? fan_out_refuses(relay->fan_out, target, reason, sizeof(reason)) : 0;
 
     if (code)
         answer_text(relay, put->exchange, code, code == 503 ? RETRY_FULL_S : -1, "%s", reason);
@@ -190,21 +191,42 @@ static void bound_terminating(struct relay *relay, int64_t now, struct requester
     }
 }
 
+/* No internal address may leave (section 3): 0 and what upstreams are to see, or -1 when the request was answered. */
+static int translate(struct relay *relay, const struct relay_put *put, struct scope **outside)
+{
+    char reason[SCOPE_REASON_MAX];
+
+    if (plan_outside(relay, &put->scope->target, outside, reason, sizeof(reason)) == 0)
+        return 0;
+    if (reason[0])
+        answer_text(relay, put->exchange, 403, -1, "%s", reason);
+    else
+        answer_text(relay, put->exchange, 503, RETRY_FULL_S, "mid %u: the gateway is out of memory", put->mid);
+    return -1;
+}
+
 static void create(struct relay *relay, int64_t now, const struct relay_put *put, uint32_t terminating_ms)
 {
     struct requester_state *requester;
     struct mitigation *mitigation = NULL;
+    struct scope *outside;
 
-    if (!owned(relay, put) || !room(relay, put))
+    if (translate(relay, put, &outside) != 0)
         return;
+    if (!owned(relay, put, outside) || !room(relay, put)) {
+        scope_unref(outside);
+        return;
+    }
     if (requester_bind(relay, &put->requester, put->limits.cuids) != 0) {
         answer_text(relay, put->exchange, 503, RETRY_FULL_S, "cuid: this client uses %u already, its limit",
                     put->limits.cuids);
+        scope_unref(outside);
         return;
     }
     requester = requester_get(relay, &put->requester);
     if (requester)
-        mitigation = mitigation_new(relay, requester, put->mid, &put->scope->target);
+        mitigation = mitigation_new(relay, requester, put->mid, &put->scope->target, outside);
+    scope_unref(outside);
     if (!mitigation)
         goto out_of_memory;
     mitigation->trigger = put->scope->trigger;
@@ -246,8 +268,8 @@ out_of_memory:
 /* Asked for again while terminating: what still runs goes on, and the next period is longer. */
 static bool resume(struct relay *relay, int64_t now, const struct relay_put *put, struct mitigation *mitigation)
 {
-    if (mitigation->state != MITIGATION_TERMINATING || put->scope->trigger != mitigation->trigger ||
-        !scope_equal(&put->scope->target, &mitigation->scope->target))
+    if (mitigation->state != MITIGATION_TERMINATING || !mitigation->outside ||
+        put->scope->trigger != mitigation->trigger || !scope_equal(&put->scope->target, &mitigation->scope->target))
         return false;
     mitigation->terminating_ms = doubled(relay, mitigation->terminating_ms);
     mitigation->state_until_ms = RELAY_FOREVER;

@@ -43,22 +43,48 @@ static bool empty(const struct wire_target *target)
     return target->prefix_count + target->fqdns.count + target->uris.count + target->aliases.count == 0;
 }
 
+/* Of what an upstream says, the part that this client asked for, as it asked for it. 0, or -1 out of memory. */
+static int own_part(const struct relay *relay, const struct wire_target *there, const struct mitigation *mitigation,
+                    struct scope_common *out)
+{
+    const struct relay_policy *policy = relay->policy;
+    struct scope_common outside;
+    struct scope *inside;
+    int status = -1;
+
+    if (policy->nat_count == 0)
+        return scope_intersect(there, &mitigation->scope->target, out);
+    /* Outside first, where it gets short: an upstream's list can be long. */
+    if (!mitigation->outside || scope_intersect(there, &mitigation->outside->target, &outside) != 0)
+        return -1;
+    /* Which client it concerns may be in the ports: they count here, though not for what overlaps. */
+    outside.target.port_ranges = there->port_ranges;
+    outside.target.port_range_count = there->port_range_count;
+    inside = nat_reverse(policy->nat, policy->nat_count, &outside.target, &mitigation->scope->target);
+    if (inside)
+        status = scope_intersect(&inside->target, &mitigation->scope->target, out);
+    scope_unref(inside);
+    free(outside.block);
+    return status;
+}
+
 struct wire_conflict *feedback_conflict(const struct relay *relay, const struct install *install,
                                         const struct mitigation *mitigation)
 {
+    bool merges = install->cuid->merges;
     struct wire_conflict conflict, *copy = NULL;
     struct scope_common common = {.block = NULL};
 
-    (void)relay;
     if (!install->conflict)
         return NULL;
-    if (!install->cuid->merges)
+    if (!merges && relay->policy->nat_count == 0)
         return conflict_copy(install->conflict);
     conflict = *install->conflict;
-    conflict.has_mid = conflict.has_mid && own_mid(install, mitigation, install->conflict->mid, &conflict.mid);
-    /* Only what is the client's own of it: the rest of the request is other clients'. */
+    if (merges)
+        conflict.has_mid = conflict.has_mid && own_mid(install, mitigation, install->conflict->mid, &conflict.mid);
+    /* Only what is the client's own of it: the rest of the request is other clients', or outside of the NAT. */
     if (!empty(&conflict.target)) {
-        if (scope_intersect(&conflict.target, &mitigation->scope->target, &common) != 0 || empty(&common.target))
+        if (own_part(relay, &conflict.target, mitigation, &common) != 0 || (merges && empty(&common.target)))
             goto out;
         conflict.target = common.target;
     }
@@ -92,7 +118,7 @@ static void take_conflict(struct relay *relay, struct mitigation *mitigation)
     free(before);
 }
 
-static void refuse_late(struct relay *relay, int64_t now, struct mitigation *mitigation)
+void feedback_refuse(struct relay *relay, int64_t now, struct mitigation *mitigation)
 {
     int64_t until = now + REFUSED_SHOWN_MS;
 
@@ -234,7 +260,7 @@ void feedback(struct relay *relay, int64_t now, struct mitigation *mitigation)
     take_conflict(relay, mitigation);
     if (gathered.count == 0 && gathered.refused) {
         /* Refused after the client was told that we try: it must hear of it (docs/behaviour.md). */
-        refuse_late(relay, now, mitigation);
+        feedback_refuse(relay, now, mitigation);
         return;
     }
     combined = combine(mitigation, &gathered);
@@ -243,7 +269,7 @@ void feedback(struct relay *relay, int64_t now, struct mitigation *mitigation)
     if (combined.status >= WIRE_STATUS_CLIENT_WITHDRAWN && combined.status <= WIRE_STATUS_WITHDRAWN) {
         mitigation->counters = combined.counters;
         if (mitigation->trigger)
-            refuse_late(relay, now, mitigation);
+            feedback_refuse(relay, now, mitigation);
         else
             show(relay, now, mitigation, &(struct status_report){.status = WIRE_STATUS_WITHDRAWN});
         return;

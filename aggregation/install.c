@@ -157,11 +157,13 @@ void install_block(struct install *install)
 
     if (install->cuid->job)
         return;
+    /* One after the other: when it is gone, the next is looked for. */
     DL_FOREACH2(install->cuid->installs, other, cuid_next)
     {
         if (other != install && !other->blocks && other->state == INSTALL_WITHDRAW && overtakes(other, install)) {
             install->blocked_by = other;
             other->blocks = install;
+            return;
         }
     }
 }
@@ -250,6 +252,8 @@ void install_remove(struct relay *relay, struct install *install)
     deadline_set(relay->timers, &install->timer.deadline, RELAY_FOREVER);
     if (next) {
         next->blocked_by = NULL;
+        if (next->state != INSTALL_WITHDRAW)
+            install_block(next);
         install_send(relay, next);
     }
     effect_push(relay, &install->gone, EFFECT_FREE_INSTALL, install);

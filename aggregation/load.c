@@ -97,6 +97,26 @@ static struct relay_requester take_requester(struct reader *reader, struct loade
     return (struct relay_requester){memory->client, memory->cdid, memory->cuid, memory->hash};
 }
 
+/* Mappings may be other ones now: what they do not map stays here, and is ended when all is loaded. */
+static struct mitigation *load_scope(struct relay *relay, struct requester_state *requester, uint32_t mid,
+                                     const struct wire_target *target)
+{
+    char reason[SCOPE_REASON_MAX] = "";
+    struct mitigation *mitigation;
+    struct scope *outside;
+    int translated = plan_outside(relay, target, &outside, reason, sizeof(reason));
+
+    if (translated != 0 && !reason[0])
+        return NULL;
+    mitigation = mitigation_new(relay, requester, mid, target, outside);
+    scope_unref(outside);
+    if (mitigation && translated != 0) {
+        scope_unref(mitigation->outside);
+        mitigation->outside = NULL;
+    }
+    return mitigation;
+}
+
 static int load_mitigation(struct relay *relay, struct reader *reader)
 {
     struct loaded_requester memory;
@@ -123,7 +143,7 @@ static int load_mitigation(struct relay *relay, struct reader *reader)
         return -1;
     }
     requester = requester_get(relay, &from);
-    mitigation = requester ? mitigation_new(relay, requester, loaded.mid, &message->scopes[0].target) : NULL;
+    mitigation = requester ? load_scope(relay, requester, loaded.mid, &message->scopes[0].target) : NULL;
     wire_free(message);
     if (!mitigation)
         return -1;
@@ -231,6 +251,23 @@ struct install *loose_claim(struct relay *relay, const struct bundle *bundle, co
         install->scope = scope_ref((struct scope *)scope);
     install_block(install); /* the ids say which of two with the same mid came first */
     return install;
+}
+
+/* What upstreams must not be asked for any more, now that mappings have changed. */
+static void end_unmapped(struct relay *relay, int64_t now)
+{
+    struct requester_state *requester;
+    struct mitigation *mitigation;
+
+    for (requester = relay->requesters; requester; requester = requester->hh.next) {
+        DL_FOREACH(requester->ordered, mitigation)
+        {
+            if (mitigation->outside || mitigation->state != MITIGATION_LIVE)
+                continue;
+            relay->effects->alert(relay->arg, "nat-unmapped", requester->public.client);
+            feedback_refuse(relay, now, mitigation);
+        }
+    }
 }
 
 /* What nobody wants any more is withdrawn. */
@@ -421,7 +458,7 @@ void relay_start(struct relay *relay, int64_t now)
         DL_FOREACH(requester->ordered, mitigation)
         {
             /* It was not accepted yet: what it overrides stays until it is. */
-            if (mitigation->overrides && mitigation->state == MITIGATION_LIVE) {
+            if (mitigation->overrides && mitigation->outside && mitigation->state == MITIGATION_LIVE) {
                 mitigation->wait = WAIT_CREATED;
                 mitigation->wait_until_ms = now + relay->policy->response_wait_ms;
             }
@@ -431,6 +468,7 @@ void relay_start(struct relay *relay, int64_t now)
     }
     settle_bundles(relay, now);
     loose_withdraw(relay);
+    end_unmapped(relay, now);
     for (install = relay->installs; install; install = install->hh.next) {
         if (install->cuid->job && install->state != INSTALL_GONE)
             install_send(relay, install);

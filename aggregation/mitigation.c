@@ -63,7 +63,7 @@ static void order(struct requester_state *owner, struct mitigation *mitigation)
 }
 
 struct mitigation *mitigation_new(struct relay *relay, struct requester_state *owner, uint32_t mid,
-                                  const struct wire_target *target)
+                                  const struct wire_target *target, struct scope *outside)
 {
     struct mitigation *mitigation = calloc(1, sizeof(*mitigation));
 
@@ -78,6 +78,8 @@ struct mitigation *mitigation_new(struct relay *relay, struct requester_state *o
     mitigation->terminating_ms = relay->policy->terminating_initial_ms;
     mitigation->scope = scope_new(target);
     /* In the heap from the start: moving its deadline later cannot fail. */
+    if (mitigation->scope)
+        mitigation->outside = scope_ref(outside ? outside : mitigation->scope);
     if (!mitigation->scope || deadline_set(relay->timers, &mitigation->timer.deadline, RELAY_FOREVER) != 0)
         goto out_of_memory;
     HASH_ADD(hh, owner->mitigations, mid, sizeof(mitigation->mid), mitigation);
@@ -91,6 +93,7 @@ struct mitigation *mitigation_new(struct relay *relay, struct requester_state *o
 
 out_of_memory:
     deadline_cancel(relay->timers, &mitigation->timer.deadline);
+    scope_unref(mitigation->outside);
     scope_unref(mitigation->scope);
     free(mitigation);
     return NULL;
@@ -109,6 +112,7 @@ void mitigation_free(struct relay *relay, struct mitigation *mitigation)
         owner->public.mitigation_count--;
     }
     relay->mitigation_count--;
+    scope_unref(mitigation->outside);
     scope_unref(mitigation->scope);
     free(mitigation->conflict);
     free(mitigation);

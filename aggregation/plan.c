@@ -26,8 +26,23 @@ void plan_target(const struct relay *relay, const struct mitigation *mitigation,
 
 int plan_scope(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct scope **scope)
 {
-    if (relay->fan_out)
-        return fan_out_part(relay->fan_out, target, mitigation->scope, scope);
-    *scope = scope_ref(mitigation->scope);
+    bool job = relay->policy->targets[target].kind == RELAY_MITIGATOR;
+    struct scope *whole = job ? mitigation->scope : mitigation->outside;
+
+    *scope = NULL;
+    if (whole && relay->fan_out)
+        return fan_out_part(relay->fan_out, target, whole, scope);
+    if (whole)
+        *scope = scope_ref(whole);
     return 0;
+}
+
+int plan_outside(const struct relay *relay, const struct wire_target *target, struct scope **outside, char *reason,
+                 size_t size)
+{
+    *outside = NULL;
+    if (!relay->has_upstream || relay->policy->nat_count == 0)
+        return 0;
+    *outside = nat_translate(relay->policy->nat, relay->policy->nat_count, target, reason, size);
+    return *outside ? 0 : -1;
 }

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "aggregation/nat.h"
 #include "aggregation/scope.h"
 #include "gateway/wire/wire.h"
 
@@ -65,6 +66,8 @@ struct relay_policy {
     bool reject_conflicts; /* overlapping requests of different requesters: 4.09 for the later one */
     size_t mitigations_max;
     uint8_t hop_limit;
+    const struct nat_mapping *nat; /* between clients and upstreams; mitigators are on the inside */
+    size_t nat_count;
 };
 
 /* ---- What southbound hands in ---- */

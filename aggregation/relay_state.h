@@ -96,10 +96,11 @@ struct mitigation {
     struct requester_state *owner;
     uint32_t mid;
     struct scope *scope;
-    bool trigger;   /* as asked for */
-    bool active;    /* mitigation is, or should be, under way */
-    bool overrides; /* others of its requester, once it is accepted; durable until then */
-    bool activated; /* preconfigured, and made immediate by us after signal loss */
+    struct scope *outside; /* as upstreams see it, the same without NAT; NULL: they must not see it */
+    bool trigger;          /* as asked for */
+    bool active;           /* mitigation is, or should be, under way */
+    bool overrides;        /* others of its requester, once it is accepted; durable until then */
+    bool activated;        /* preconfigured, and made immediate by us after signal loss */
     enum mitigation_state state;
     enum wire_status status; /* as shown */
     enum wire_attack_status attack_status;
@@ -281,8 +282,9 @@ struct counter *counter_get(struct relay *relay, const char *key);
 uint64_t counter_take(struct relay *relay, struct counter *counter, uint64_t block);
 
 /* mitigation.c */
+/* outside: as upstreams see it; borrowed; NULL: the same. */
 struct mitigation *mitigation_new(struct relay *relay, struct requester_state *owner, uint32_t mid,
-                                  const struct wire_target *target);
+                                  const struct wire_target *target, struct scope *outside);
 void mitigation_free(struct relay *relay, struct mitigation *mitigation);
 struct mitigation *mitigation_look(const struct requester_state *owner, uint32_t mid);
 int mitigation_index(struct relay *relay, struct mitigation *mitigation);
@@ -324,6 +326,9 @@ struct plan {
     bool immediate, preconfigured;
 };
 void plan_target(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct plan *out);
+/* A target as upstreams are to see it, NULL in *outside: as it is. 0, or -1 with the reason (nat_translate). */
+int plan_outside(const struct relay *relay, const struct wire_target *target, struct scope **outside, char *reason,
+                 size_t size);
 /* What a target is asked for: a new reference, or NULL: nothing. 0, or -1 out of memory. */
 int plan_scope(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct scope **scope);
 
@@ -377,6 +382,8 @@ void upstream_cuid_release(struct relay *relay, struct upstream_cuid_state *cuid
 
 /* feedback.c: what targets say, as the client sees it */
 void feedback(struct relay *relay, int64_t now, struct mitigation *mitigation);
+/* It cannot be served any more: shown as status 7 until its lifetime ends, an hour at most. */
+void feedback_refuse(struct relay *relay, int64_t now, struct mitigation *mitigation);
 /* An upstream's conflict in the client's own terms, one block; NULL: it does not concern this client. */
 struct wire_conflict *feedback_conflict(const struct relay *relay, const struct install *install,
                                         const struct mitigation *mitigation);

@@ -222,7 +222,7 @@ static bool names_covered(const struct wire_strings *outer, const struct wire_st
                           int (*compare)(const void *a, const void *b))
 {
     for (size_t i = 0; i < inner->count; i++)
-        if (!bsearch(&inner->at[i], outer->at, outer->count, sizeof(*outer->at), compare))
+        if (outer->count == 0 || !bsearch(&inner->at[i], outer->at, outer->count, sizeof(*outer->at), compare))
             return false;
     return true;
 }

@@ -12,6 +12,14 @@
 /* A mitigator that is exceeded and not in turn keeps the upstreams that help it for this long. */
 #define RECURSION_HOLD_MS 300000
 
+static struct wire_prefix prefix_of(const struct config_prefix *prefix)
+{
+    struct wire_prefix result = {.family = prefix->family, .length = prefix->length};
+
+    memcpy(result.addr, prefix->addr, sizeof(result.addr));
+    return result;
+}
+
 static int copy_owned(struct policy *policy, const struct config *config)
 {
     size_t count = 0;
@@ -24,14 +32,22 @@ static int copy_owned(struct policy *policy, const struct config *config)
     count = 0;
     for (size_t i = 0; i < config->upstream_count; i++) {
         for (size_t k = 0; k < config->upstreams[i].owns.count; k++) {
-            const struct config_prefix *from = &config->upstreams[i].owns.at[k];
-            struct wire_prefix *to = &policy->owned[count++];
-
-            memcpy(to->addr, from->addr, sizeof(to->addr));
-            to->family = from->family;
-            to->length = from->length;
+            policy->owned[count++] = prefix_of(&config->upstreams[i].owns.at[k]);
         }
     }
+    return 0;
+}
+
+static int copy_mappings(struct policy *policy, const struct config *config)
+{
+    policy->nat = calloc(config->nat_count ? config->nat_count : 1, sizeof(*policy->nat));
+    if (!policy->nat)
+        return -1;
+    for (size_t i = 0; i < config->nat_count; i++)
+        policy->nat[i] = (struct nat_mapping){.internal = prefix_of(&config->nat[i].internal),
+                                              .external = prefix_of(&config->nat[i].external),
+                                              .internal_port = config->nat[i].internal_port,
+                                              .external_port = config->nat[i].external_port};
     return 0;
 }
 
@@ -75,7 +91,7 @@ int policy_make(struct policy *policy, const struct config *config)
     size_t count = config->upstream_count + config->mitigator_count;
 
     policy->targets = calloc(count ? count : 1, sizeof(*policy->targets));
-    if (!policy->targets || copy_owned(policy, config) != 0)
+    if (!policy->targets || copy_owned(policy, config) != 0 || copy_mappings(policy, config) != 0)
         return -1;
     set_targets(policy, config, ask_upstreams);
     policy->relay = (struct relay_policy){
@@ -91,6 +107,8 @@ int policy_make(struct policy *policy, const struct config *config)
         .reject_conflicts = !ask_upstreams && config->conflicts == CONFIG_CONFLICTS_REJECT,
         .mitigations_max = config->limits.mitigations,
         .hop_limit = config->gateway.hop_limit,
+        .nat = policy->nat,
+        .nat_count = config->nat_count,
     };
     return 0;
 }
@@ -99,4 +117,5 @@ void policy_free(struct policy *policy)
 {
     free(policy->targets);
     free(policy->owned);
+    free(policy->nat);
 }

@@ -8,6 +8,7 @@ struct policy {
     struct relay_policy relay;
     struct relay_target *targets; /* upstreams, then mitigators, each in the order of the configuration */
     struct wire_prefix *owned;    /* by upstreams, one after the other */
+    struct nat_mapping *nat;
 };
 
 /* Borrows the configuration. 0, or -1 out of memory; policy_free in both cases. */

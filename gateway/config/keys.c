@@ -141,16 +141,16 @@ static const struct config_key keys_mapping[] = {
     KEY("internal", prefix, FIELD(config_nat_mapping, internal), "prefix that clients use", .required = true),
     KEY("external", prefix, FIELD(config_nat_mapping, external),
         "prefix of the same family and length that upstreams see", .required = true),
-    KEY("internal-port", integer, FIELD(config_nat_mapping, internal_port), "0: ports pass unchanged", .max = 65535,
-        .fallback = "0"),
-    KEY("external-port", integer, FIELD(config_nat_mapping, external_port), "0: ports pass unchanged", .max = 65535,
-        .fallback = "0"),
+    KEY("internal-port", integer, FIELD(config_nat_mapping, internal_port), "this port only; 0: ports pass unchanged",
+        .max = 65535, .fallback = "0"),
+    KEY("external-port", integer, FIELD(config_nat_mapping, external_port), "what upstreams see; given with the other",
+        .max = 65535, .fallback = "0"),
     {0},
 };
 
 static const struct config_key keys_nat[] = {
     KEY("mappings", list, ENTRIES(config, nat, nat_count), "applied on the way north, reversed on the way south",
-        .of = &config_type_map, .keys = keys_mapping, .max = 65536, .check = config_rule_mapping),
+        .of = &config_type_map, .keys = keys_mapping, .max = 1024, .check = config_rule_mapping),
     {0},
 };
 

@@ -86,15 +86,6 @@ int config_rule_mitigator(struct loader *loader, const struct node *map, void *b
     return 0;
 }
 
-int config_rule_mapping(struct loader *loader, const struct node *map, void *base)
-{
-    const struct config_nat_mapping *mapping = base;
-
-    if (mapping->internal.family != mapping->external.family || mapping->internal.length != mapping->external.length)
-        return config_fault(loader, map, "internal and external must be prefixes of one family and one length");
-    return 0;
-}
-
 int config_rule_terminating(struct loader *loader, const struct node *map, void *base)
 {
     const struct config *config = base;
@@ -258,14 +249,15 @@ static int someone_owns(struct loader *loader, const struct node *place, const s
 
 int config_rule_config(struct loader *loader, const struct node *root, struct config *config)
 {
-    const struct node *entry = config_node_find(root, "upstreams");
+    const struct node *entry = config_node_find(root, "upstreams"), *nat = config_node_find(root, "nat");
 
     if (config_unimplemented_check(loader, root, config) != 0)
         return -1;
     if (config->listener_count == 0 && config->upstream_count == 0)
         return config_fault(loader, root, "listeners and upstreams are both missing: give at least one of them");
     if (listeners_apart(loader, config_node_find(root, "listeners"), config) != 0 ||
-        listeners_secured(loader, config_node_find(root, "listeners"), config) != 0)
+        listeners_secured(loader, config_node_find(root, "listeners"), config) != 0 ||
+        config_rule_mappings(loader, nat ? config_node_find(nat, "mappings") : NULL, config) != 0)
         return -1;
     entry = entry ? entry->first : NULL;
     for (size_t i = 0; entry && i < config->upstream_count; i++, entry = entry->next)

@@ -13,4 +13,5 @@ int config_rule_mapping(struct loader *loader, const struct node *map, void *bas
 int config_rule_terminating(struct loader *loader, const struct node *map, void *base); /* config.terminating */
 
 /* Across the whole file. */
+int config_rule_mappings(struct loader *loader, const struct node *list, const struct config *config);
 int config_rule_config(struct loader *loader, const struct node *root, struct config *config);

@@ -79,6 +79,7 @@ void word_scope(char **words, struct scope_words *out)
     target->port_ranges = out->ranges;
     target->protocols = out->protocols;
     target->fqdns.at = out->fqdns;
+    target->uris.at = out->uris;
     if ((value = word_value(words, "prefix"))) {
         snprintf(out->text, sizeof(out->text), "%s", value);
         count = split(out->text, items);
@@ -96,6 +97,10 @@ void word_scope(char **words, struct scope_words *out)
     if ((value = word_value(words, "fqdn"))) {
         out->fqdns[0] = value;
         target->fqdns.count = 1;
+    }
+    if ((value = word_value(words, "uri"))) {
+        out->uris[0] = value;
+        target->uris.count = 1;
     }
     out->scope.has_lifetime = word_value(words, "lifetime") != NULL;
     out->scope.lifetime = word_number(words, "lifetime", 0);

@@ -22,7 +22,7 @@ struct scope_words {
     struct wire_prefix prefixes[WORDS_LIST_MAX];
     struct wire_port_range ranges[WORDS_LIST_MAX];
     uint8_t protocols[WORDS_LIST_MAX];
-    const char *fqdns[WORDS_LIST_MAX];
+    const char *fqdns[WORDS_LIST_MAX], *uris[1];
     struct wire_conflict conflict;
     char text[1024];
 };

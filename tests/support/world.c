@@ -404,6 +404,7 @@ void world_init(struct world *world)
     world->now = 1000000000000;
     world->policy = (struct relay_policy){.name = "gw.test",
                                           .targets = world->targets,
+                                          .nat = world->nat,
                                           .recursion_hold_ms = 300000,
                                           .response_wait_ms = 1000,
                                           .terminating_initial_ms = 120000,

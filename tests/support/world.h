@@ -12,6 +12,7 @@
 
 #define WORLD_TARGETS 8
 #define WORLD_LINE 512
+#define WORLD_MAPPINGS 8
 
 struct world_record {
     int table;
@@ -26,6 +27,7 @@ struct world_record {
 struct world {
     struct relay_policy policy;
     struct relay_target targets[WORLD_TARGETS];
+    struct nat_mapping nat[WORLD_MAPPINGS];
     struct relay *relay;
     int64_t now;
     bool hold;                         /* commits wait for world_commit */

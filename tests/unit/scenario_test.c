@@ -98,6 +98,23 @@ static void do_target(struct script *script, char **words)
     read_owns(target, word_value(words, "owns"));
 }
 
+/* nat INTERNAL EXTERNAL [internal-port=N external-port=M]; nat none: no mapping any more */
+static void do_nat(struct script *script, char **words)
+{
+    struct nat_mapping *mapping = &script->world.nat[script->world.policy.nat_count];
+
+    if (word_there(words, "none")) {
+        script->world.policy.nat_count = 0;
+        return;
+    }
+    assert_true(words[2] && script->world.policy.nat_count < WORLD_MAPPINGS);
+    assert_int_equal(wire_prefix_parse(words[1], true, &mapping->internal), 0);
+    assert_int_equal(wire_prefix_parse(words[2], true, &mapping->external), 0);
+    mapping->internal_port = (uint16_t)word_number(words, "internal-port", 0);
+    mapping->external_port = (uint16_t)word_number(words, "external-port", 0);
+    script->world.policy.nat_count++;
+}
+
 static void do_put(struct script *script, char **words)
 {
     struct scope_words scope;
@@ -336,7 +353,7 @@ static const struct {
     {"put", 3, do_put},       {"delete", 3, do_delete},   {"answer", 3, do_answer}, {"status", 2, do_status},
     {"listed", 2, do_listed}, {"report", 2, do_report},   {"lost", 2, do_lost},     {"show", 3, do_show},
     {"mids", 3, do_mids},     {"up", 2, do_up},           {"crash", 1, do_crash},   {"hold", 1, do_hold},
-    {"commit", 1, do_commit}, {"recurse", 4, do_recurse},
+    {"commit", 1, do_commit}, {"recurse", 4, do_recurse}, {"nat", 2, do_nat},
 };
 
 static void expect(struct script *script, const char *wanted)
