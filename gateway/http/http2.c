@@ -115,7 +115,6 @@ static int http2_ended(struct connection *connection)
     return -1;
 }
 
-/* -1: neither in the head nor in the body any further; the stream is answered 408 or reset by the caller. */
 static bool is_late(const struct http_exchange *exchange, uint64_t now)
 {
     const struct http_limits *limits = &exchange->server->limits;
@@ -126,7 +125,8 @@ static bool is_late(const struct http_exchange *exchange, uint64_t now)
 /* The client gives the stream no window (RFC 9113 section 10.5). An open stream with nothing queued waits for us. */
 static bool is_stalled(struct http_exchange *exchange, uint64_t now)
 {
-    if (!exchange->submitted || exchange->deferred || now - exchange->since < exchange->server->limits.write_ms)
+    if (!exchange->submitted || exchange->deferred || exchange->sent_all ||
+        now - exchange->since < exchange->server->limits.write_ms)
         return false;
     bool stalled = exchange->sent < PIECE;
     exchange->since = now;
@@ -146,7 +146,10 @@ static int http2_tick(struct connection *connection, uint64_t now)
         connection_ready(connection);
     }
     for (struct http_exchange *exchange = connection->exchanges; exchange != NULL; exchange = exchange->next) {
-        if (is_late(exchange, now)) {
+        if (exchange->sent_all && now - exchange->since >= LINGER_MS) {
+            exchange->reset = true; /* what is left of the request is not wanted */
+            exchange_wake(exchange);
+        } else if (is_late(exchange, now)) {
             server->counters.too_slow++;
             if (!exchange->in_body) /* no other stream gets on before the end of this head */
                 return -1;

@@ -74,7 +74,8 @@ static int submit_news(struct connection *connection, struct http_exchange *exch
     int done = 0;
     exchange->woken = false;
     if (exchange->reset) {
-        done = nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, exchange->stream, NGHTTP2_CANCEL);
+        done = nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, exchange->stream,
+                                         exchange->sent_all ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
     } else if (exchange->answered && !exchange->submitted) {
         done = submit(connection, exchange);
     } else if (exchange->submitted && exchange->deferred) {
@@ -105,16 +106,19 @@ int http2_produce(struct connection *connection, struct buffer *to)
     return 0;
 }
 
-/* RFC 9113 section 8.1: an answer before the end of the request; the rest of that is not wanted. */
+/* RFC 9113 section 8.1: an answer before the end of the request. Clients in use take a reset that comes at once for a
+ * failure of the whole, so the rest of the request is read and dropped for a while (http2_tick ends that). */
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
-    (void)arg;
+    const struct connection *connection = arg;
     bool last = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (!last || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
         return 0;
-    const struct http_exchange *exchange = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    if (exchange != NULL && !exchange->received)
-        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+    struct http_exchange *exchange = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    if (exchange == NULL)
+        return 0;
+    exchange->sent_all = true;
+    exchange->since = uv_now(connection->server->loop);
     return 0;
 }
 

@@ -158,7 +158,8 @@ struct http_exchange {
     bool reset;                 /* end it without an answer */
     bool woken;                 /* HTTP/2: has news for nghttp2 */
     bool submitted, deferred, interim;
-    int refused; /* HTTP/2: status to refuse with once the head is over */
+    bool sent_all; /* HTTP/2: the response is out, the request not complete */
+    int refused;   /* HTTP/2: status to refuse with once the head is over */
     int32_t stream;
     unsigned status;
     struct fields response;
