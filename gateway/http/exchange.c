@@ -82,6 +82,16 @@ void exchange_wake(struct http_exchange *exchange)
         connection_ready(exchange->connection);
 }
 
+/* Its response cannot go on. Where it has the connection for itself, that does not wait for the socket to take more. */
+void exchange_break(struct http_exchange *exchange)
+{
+    buffer_free(&exchange->outgoing.queue);
+    if (exchange->connection->protocol->multiplexed)
+        exchange_wake(exchange);
+    else
+        connection_doom(exchange->connection);
+}
+
 /* In line to be told: one a visit, so that a request that is taken back at once costs its handler nothing. */
 void exchange_received(struct http_exchange *exchange)
 {

@@ -179,6 +179,7 @@ static void http2_shutdown(struct connection *connection)
 }
 
 const struct protocol protocol_http2 = {
+    .multiplexed = true,
     .open = http2_open,
     .wants = http2_wants,
     .pending = http2_pending,

@@ -73,7 +73,7 @@ static int submit_news(struct connection *connection, struct http_exchange *exch
     nghttp2_session *session = ((struct http2 *)connection->state)->session;
     int done = 0;
     exchange->woken = false;
-    if (exchange->reset) {
+    if (exchange->reset || exchange->outgoing.failed) {
         done = nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, exchange->stream,
                                          exchange->sent_all ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
     } else if (exchange->answered && !exchange->submitted) {

@@ -62,6 +62,7 @@ struct peer {
 
 /* HTTP/1.1 or HTTP/2 on a connection. Functions that return -1 have it doomed by the caller. */
 struct protocol {
+    bool multiplexed;
     int (*open)(struct connection *connection);
     bool (*wants)(const struct connection *connection);   /* more input now */
     bool (*pending)(const struct connection *connection); /* something to do with input it has */
@@ -237,6 +238,7 @@ void exchange_tell(struct connection *connection);
 void exchange_refuse(struct http_exchange *exchange, unsigned status); /* answered by us */
 void exchange_detach(struct http_exchange *exchange);                  /* may free it */
 void exchange_wake(struct http_exchange *exchange);
+void exchange_break(struct http_exchange *exchange);
 void exchange_forget_request(struct http_exchange *exchange);
 void exchange_end(struct http_exchange *exchange);
 

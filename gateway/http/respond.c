@@ -196,7 +196,7 @@ int http_stream_write(struct http_exchange *exchange, const void *data, size_t l
     if (!fits || buffer_append(&outgoing->queue, data, length) != 0 || !charge_queue(exchange)) {
         outgoing->failed = true;
         server->counters.too_slow++;
-        exchange_wake(exchange);
+        exchange_break(exchange);
         return -1;
     }
     exchange_wake(exchange);
