@@ -232,8 +232,9 @@ bool target_is_authority(const char *text, size_t length);
 
 /* exchange.c */
 struct http_exchange *exchange_new(struct connection *connection);
-bool exchange_charge(struct http_exchange *exchange, size_t size);
-void exchange_received(struct http_exchange *exchange); /* to be told */
+bool exchange_charge(struct http_exchange *exchange, size_t size); /* against limits.memory */
+void exchange_count(struct http_exchange *exchange, size_t size);  /* what is taken whatever the limit says */
+void exchange_received(struct http_exchange *exchange);            /* to be told */
 void exchange_tell(struct connection *connection);
 void exchange_refuse(struct http_exchange *exchange, unsigned status); /* answered by us */
 void exchange_detach(struct http_exchange *exchange);                  /* may free it */
