@@ -294,7 +294,7 @@ int connection_accept(struct http_server *server, uv_stream_t *listener, bool lo
     server->counters.connections++;
     if (uv_accept(listener, &connection->uv.stream) != 0 || !admit(connection, local)) {
         destroy(connection);
-        return -1;
+        return 0;
     }
     server->counters.accepted++;
     if (!local)

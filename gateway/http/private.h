@@ -195,6 +195,7 @@ struct peer *peer_new(uv_stream_t *stream, bool secure);
 void peer_unref(struct peer *peer);
 
 /* connection.c */
+/* -1: out of memory, and nobody was accepted. */
 int connection_accept(struct http_server *server, uv_stream_t *listener, bool local);
 void connection_doom(struct connection *connection);
 void connection_visit(struct connection *connection);
