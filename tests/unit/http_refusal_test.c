@@ -137,6 +137,8 @@ static void test_rfc9112_3_request_line(void **state)
     refused("GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", "400");
     refused("GET /\r\nHost: a\r\n\r\n", "400");
     refused("GET / \r\nHost: a\r\n\r\n", "400");
+    refused("GET  \r\nHost: a\r\n\r\n", "400");
+    refused("  HTTP/1.1\r\nHost: a\r\n\r\n", "400");
     refused("GET / http/1.1\r\nHost: a\r\n\r\n", "400");
     refused("GET / HTTP/1.10\r\nHost: a\r\n\r\n", "400");
     refused("GET / HTTP/2.0\r\nHost: a\r\n\r\n", "505");
