@@ -75,6 +75,8 @@ static void let_go(struct http_exchange *exchange)
 void exchange_end(struct http_exchange *exchange)
 {
     exchange->ended = true;
+    if (exchange->outgoing.kind == OUTGOING_STREAM)
+        exchange->outgoing.ended = true; /* nobody can write any more */
     exchange_forget_request(exchange);
     exchange_wake(exchange);
     let_go(exchange);

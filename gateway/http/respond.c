@@ -204,7 +204,6 @@ int http_stream_write(struct http_exchange *exchange, const void *data, size_t l
 
 void http_stream_end(struct http_exchange *exchange)
 {
-    exchange->outgoing.ended = true;
     exchange_end(exchange);
 }
 

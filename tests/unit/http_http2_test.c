@@ -166,9 +166,10 @@ static void test_rfc9113_8_1_a_body_that_is_too_long(void **state)
 static void test_rfc9113_10_5_1_header_lists(void **state)
 {
     (void)state;
-    char lines[8000] = REQUEST_TO("/");
+    char lines[8000];
+    int length = snprintf(lines, sizeof lines, "%s", REQUEST_TO("/"));
     for (int i = 0; i < 21; i++)
-        strcat(lines, "a: b\n");
+        length += snprintf(lines + length, sizeof lines - (size_t)length, "a: b\n");
     refused(1, lines, "431");
     /* One entry of the table, named again and again: small on the wire, large when decompressed. */
     char value[3001];
@@ -235,13 +236,8 @@ static void test_rfc9113_10_5_rapid_reset(void **state)
         length += 22 + size;
     }
     client_send(&frames.client, burst, length);
-    WAIT_FOR(client_ended(&frames.client));
+    expect_calm();
     assert_true(request_count < 10);
-    struct seen seen;
-    bool left = false;
-    while (next_frame(&frames, &seen))
-        left = left || seen.type == NGHTTP2_GOAWAY;
-    assert_true(left);
 }
 
 static void flood(uint8_t type, uint8_t flags, uint32_t stream, const void *payload, size_t length, int times)
