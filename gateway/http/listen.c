@@ -172,8 +172,12 @@ static int clear_path(const char *path, char *error, size_t error_size)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct stat status;
-    if (lstat(path, &status) != 0 && errno == ENOENT)
-        return 0;
+    if (lstat(path, &status) != 0) {
+        if (errno == ENOENT)
+            return 0;
+        snprintf(error, error_size, "%s: %s", path, strerror(errno));
+        return -1;
+    }
     if (!S_ISSOCK(status.st_mode)) {
         snprintf(error, error_size, "%s: exists and is not a socket; move it away or configure another path", path);
         return -1;

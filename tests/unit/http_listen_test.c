@@ -106,6 +106,11 @@ static void test_paths_that_cannot_be(void **state)
     assert_non_null(strstr(error, "107"));
     assert_int_equal(http_listen_unix(server, "/nowhere/at/all", 0600, error, sizeof error), -1);
     assert_non_null(strstr(error, "/nowhere/at/all"));
+    FILE *file = fopen(path, "w");
+    fclose(file);
+    snprintf(name, sizeof name, "%s/below", path); /* a file is no folder */
+    assert_int_equal(http_listen_unix(server, name, 0600, error, sizeof error), -1);
+    assert_non_null(strstr(error, name));
 }
 
 static void test_addresses(void **state)
