@@ -314,6 +314,46 @@ static void test_a_stream_and_its_slow_watcher(void **state)
     WAIT_FOR(request_count == 2);
 }
 
+static void test_a_dropped_exchange_resets_its_stream_only(void **state)
+{
+    (void)state;
+    send_headers(&frames, 1, true, REQUEST_TO("/hold"));
+    send_headers(&frames, 3, true, REQUEST_TO("/hold"));
+    WAIT_FOR(held_count == 2);
+    http_drop(held[0]);
+    expect_reset(&frames, 1, NGHTTP2_CANCEL);
+    http_respond(held[1], 200, NULL, 0, "whole", 5);
+    held_count = 0;
+    expect_status(&frames, 3, "200");
+    expect_body(3, "whole");
+    assert_int_equal(gone_count, 0);
+}
+
+static ssize_t make_some(void *arg, uint8_t *to, size_t size)
+{
+    size_t *left = arg;
+    if (*left == 0)
+        return -1;
+    size = size < *left ? size : *left;
+    memset(to, 'm', size);
+    *left -= size;
+    return (ssize_t)size;
+}
+
+static void test_a_body_that_breaks_off_resets_its_stream(void **state)
+{
+    (void)state;
+    size_t left = 20000;
+    send_headers(&frames, 1, true, REQUEST_TO("/hold"));
+    WAIT_FOR(held_count == 1);
+    http_respond_source(held[0], 200, NULL, 0, &(struct http_source){.read = make_some, .arg = &left});
+    held_count = 0;
+    expect_status(&frames, 1, "200");
+    expect_reset(&frames, 1, NGHTTP2_INTERNAL_ERROR);
+    assert_int_equal(left, 0);
+    WAIT_FOR(http_counters(server)->memory == 0);
+}
+
 static void test_a_stream_that_is_reset_is_told(void **state)
 {
     (void)state;
@@ -369,6 +409,8 @@ int main(void)
         TEST(test_rfc9113_10_5_window_update_flood),
         TEST(test_rfc9113_10_5_continuation_flood),
         TEST(test_a_stream_and_its_slow_watcher),
+        TEST(test_a_dropped_exchange_resets_its_stream_only),
+        TEST(test_a_body_that_breaks_off_resets_its_stream),
         TEST(test_a_stream_that_is_reset_is_told),
         TEST(test_rfc9113_6_8_closing_lets_streams_end),
     };
