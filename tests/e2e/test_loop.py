@@ -12,6 +12,7 @@ WITHDRAWN = "attack-mitigation-withdrawn"
 EXCEEDED = "attack-exceeded-capability"
 SERVER_DOMAIN = {"gateway": {"domain-side": "server"}}
 QUIET = {"heartbeat-interval": {"min": 15, "max": 240, "current": 60}}  # heartbeats would be counted as well
+FOR_SECONDS = {"max-lifetime": 4, "mitigations": 100, "requests-per-second": 100}  # refreshed all the time
 ROUND = 16  # hops of a request that comes without a limit
 SESSION = 20  # datagrams of a handshake, of the negotiation, and of a list and an observation
 
@@ -107,7 +108,7 @@ def test_each_request_goes_round_once(circle, make_client, pki):
 
 def test_loop_that_is_found_late_ends_in_status_7(circle, make_client, pki):
     """Everybody was told 2.01 before the hops were used up: refreshed every second, but not for ever."""
-    made = circle(response_wait="0s", gateway_limits={"max-lifetime": 2, "mitigations": 100, "requests-per-second": 100})
+    made = circle(response_wait="0s", gateway_limits=FOR_SECONDS)
     shop = make_client(made.one, pki.psk("shop"))
     made.wait_connected()
     assert shop.put(1, ONE).code == "2.01"
@@ -137,7 +138,7 @@ def test_two_that_help_each_other_are_no_loop_for_ever(circle, make_client, make
         mitigators=mitigators,
         recursion="on-exceeded",
         active_but_terminating=AT_ONCE,
-        gateway_limits={"max-lifetime": 4, "mitigations": 100, "requests-per-second": 100},
+        gateway_limits=FOR_SECONDS,
     )
     shop = make_client(made.one, pki.psk("shop"))
     made.wait_connected()
