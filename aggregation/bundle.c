@@ -367,6 +367,37 @@ static bool stands(const struct install *install)
     return install->state == INSTALL_LIVE && !install->awaited && !install->refusal;
 }
 
+static bool touched(const struct bundle *bundle, const struct wire_prefix *prefix)
+{
+    const struct wire_target one = {.prefixes = (struct wire_prefix *)prefix, .prefix_count = 1};
+    const struct install *install;
+
+    DL_FOREACH(bundle->installs, install)
+    {
+        if (stands(install) && install->scope && scope_parts_overlap(&install->scope->target, &one))
+            return true;
+    }
+    return false;
+}
+
+/* A part of what the demand asks for is on its way, with addresses that nothing there has: so it is not covered,
+ * and to see that costs little. */
+static bool on_its_way(const struct demand *demand)
+{
+    const struct install *install;
+
+    DL_FOREACH(demand->bundle->installs, install)
+    {
+        if (!install->superseded && install->scope && !stands(install) && install->state != INSTALL_REFUSED &&
+            scope_overlap(&install->scope->target, &demand->scope->target))
+            break;
+    }
+    for (size_t i = 0; install && i < install->scope->target.prefix_count; i++)
+        if (!touched(demand->bundle, &install->scope->target.prefixes[i]))
+            return true;
+    return false;
+}
+
 /* Several parts together; without memory: not, and the answer comes with response-wait. */
 static bool covered_together(const struct demand *demand, size_t count)
 {
@@ -403,5 +434,5 @@ bool demand_covered(const struct demand *demand)
             return true;
         count++;
     }
-    return count > 1 && covered_together(demand, count);
+    return count > 1 && !on_its_way(demand) && covered_together(demand, count);
 }

@@ -70,7 +70,7 @@ static bool overtaken(const struct install *install)
     {
         if (other->mid > install->mid && other->sent && other->scope &&
             (other->state == INSTALL_PUT || other->state == INSTALL_LIVE) &&
-            scope_overlap(&other->scope->target, &install->scope->target))
+            scope_parts_overlap(&other->scope->target, &install->scope->target))
             return true;
     }
     return false;
@@ -89,7 +89,7 @@ static int settle_part(void *arg, struct scope *part)
 
     DL_FOREACH(settling->bundle->installs, install)
     {
-        if (!install->kept && install->scope && scope_equal(&install->scope->target, &part->target) &&
+        if (!install->kept && install->scope && scope_parts_equal(&install->scope->target, &part->target) &&
             !overtaken(install)) {
             keep(settling->relay, settling->now, install);
             scope_unref(part);
