@@ -115,7 +115,8 @@ class Client:
         self.within = []  # what it is started by: a namespace of its own
 
     def arguments(self, *words):
-        argv = [*self.within, program("dots-client"), "-s", f"{self.gateway.host}:{self.gateway.port}", "-a", self.gateway.address]
+        argv = [*self.within, program("dots-client"), "-s", f"{self.gateway.host}:{self.gateway.port}"]
+        argv += ["-a", self.gateway.address]
         if self.transport:
             argv += ["-T", self.transport]
         if isinstance(self.credentials, Psk):
