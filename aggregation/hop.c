@@ -48,29 +48,28 @@ void hop_follow(struct relay *relay, struct install *install)
     install_send(relay, install);
 }
 
-/* The target's path leads back to us, for those that have come the longest way at least. */
-static size_t came_longest(const struct bundle *bundle, struct mitigation **out)
+/* Those that have no more hops left than were too few. */
+static size_t came_too_far(const struct bundle *bundle, uint8_t hops, struct mitigation **out)
 {
-    uint8_t fewest = hop_fewest(bundle);
     const struct demand *demand;
     size_t count = 0;
 
     DL_FOREACH2(bundle->demands, demand, bundle_next)
     {
-        if (demand->mitigation->hop_limit == fewest && demand->mitigation->wait != WAIT_CREATED)
+        if (demand->mitigation->hop_limit <= hops && demand->mitigation->wait != WAIT_CREATED)
             out[count++] = demand->mitigation;
     }
     return count;
 }
 
-void hop_reached(struct relay *relay, int64_t now, struct bundle *bundle)
+void hop_reached(struct relay *relay, int64_t now, struct bundle *bundle, uint8_t hops)
 {
     size_t target = bundle->cuid->public.target, count;
     struct mitigation **ends = calloc(bundle->demand_count ? bundle->demand_count : 1, sizeof(struct mitigation *));
 
     if (!ends || target >= TARGETS_MARKED)
         goto out; /* it stays until its lifetime ends there */
-    count = came_longest(bundle, ends);
+    count = came_too_far(bundle, hops, ends);
     for (size_t i = 0; i < count; i++) {
         if (ends[i]->gone.queued)
             continue;

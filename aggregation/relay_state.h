@@ -181,6 +181,7 @@ struct install {
     bool efficacy; /* ... as an efficacy update */
     bool awaited;  /* its answer is part of the verdict that a mitigation waits for */
     uint8_t hop_limit;
+    uint8_t hops_sent;        /* with the put that is under way */
     uint8_t hops_accepted;    /* with so many it was last answered 2.xx; 0: not since the start */
     int64_t answered_ms;      /* when a put was last answered 2.xx; 0: never */
     int64_t granted_until_ms; /* what the upstream granted */
@@ -405,8 +406,8 @@ uint8_t hop_fewest(const struct bundle *bundle); /* of its mitigations */
 /* What a put came with, 0: nothing; what is installed for it follows when it is settled. */
 void hop_take(struct relay *relay, struct mitigation *mitigation, uint8_t hop_limit);
 void hop_follow(struct relay *relay, struct install *install); /* fewer hops than it was sent with: sent again */
-/* 5.08 from the bundle's target, where it stands: who has the fewest hops leaves it. */
-void hop_reached(struct relay *relay, int64_t now, struct bundle *bundle);
+/* 5.08 from the bundle's target, where it stands, for so many hops: who has no more than these leaves it. */
+void hop_reached(struct relay *relay, int64_t now, struct bundle *bundle, uint8_t hops);
 bool hop_looped(const struct mitigation *mitigation, size_t target);
 /* The names of a 5.08 without our own; never longer than names. */
 void hop_names(const char *names, const char *own, char *out, size_t size);
