@@ -367,13 +367,64 @@ static bool stands(const struct install *install)
     return install->state == INSTALL_LIVE && !install->awaited && !install->refusal;
 }
 
+static bool touched(const struct bundle *bundle, const struct wire_prefix *prefix)
+{
+    const struct wire_target one = {.prefixes = (struct wire_prefix *)prefix, .prefix_count = 1};
+    const struct install *install;
+
+    DL_FOREACH(bundle->installs, install)
+    {
+        if (stands(install) && install->scope && scope_parts_overlap(&install->scope->target, &one))
+            return true;
+    }
+    return false;
+}
+
+/* A part of what the demand asks for is on its way, with addresses that nothing there has: so it is not covered,
+ * and to see that costs little. */
+static bool on_its_way(const struct demand *demand)
+{
+    const struct install *install;
+
+    DL_FOREACH(demand->bundle->installs, install)
+    {
+        if (!install->superseded && install->scope && !stands(install) && install->state != INSTALL_REFUSED &&
+            scope_overlap(&install->scope->target, &demand->scope->target))
+            break;
+    }
+    for (size_t i = 0; install && i < install->scope->target.prefix_count; i++)
+        if (!touched(demand->bundle, &install->scope->target.prefixes[i]))
+            return true;
+    return false;
+}
+
+/* Several parts together; without memory: not, and the answer comes with response-wait. */
+static bool covered_together(const struct demand *demand, size_t count)
+{
+    const struct wire_target **targets = calloc(count, sizeof(*targets));
+    const struct install *install;
+    struct scope *united = NULL;
+    bool covered;
+
+    if (!targets)
+        return false;
+    count = 0;
+    DL_FOREACH(demand->bundle->installs, install)
+    {
+        if (stands(install) && install->scope)
+            targets[count++] = &install->scope->target;
+    }
+    united = scope_unite(targets, count);
+    covered = united && scope_covers(&united->target, &demand->scope->target);
+    scope_unref(united);
+    free(targets);
+    return covered;
+}
+
 bool demand_covered(const struct demand *demand)
 {
-    const struct wire_target *targets[64];
     const struct install *install;
-    struct scope *united;
     size_t count = 0;
-    bool covered;
 
     DL_FOREACH(demand->bundle->installs, install)
     {
@@ -381,13 +432,7 @@ bool demand_covered(const struct demand *demand)
             continue;
         if (!demand->bundle->cuid->merges || scope_covers(&install->scope->target, &demand->scope->target))
             return true;
-        if (count < sizeof(targets) / sizeof(targets[0]))
-            targets[count++] = &install->scope->target;
+        count++;
     }
-    if (count < 2)
-        return false;
-    united = scope_unite(targets, count);
-    covered = united && scope_covers(&united->target, &demand->scope->target);
-    scope_unref(united);
-    return covered;
+    return count > 1 && !on_its_way(demand) && covered_together(demand, count);
 }

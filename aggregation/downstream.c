@@ -46,13 +46,15 @@ static void refresh(struct relay *relay, int64_t now, const struct relay_put *pu
     }
     if (mitigation->wait == WAIT_CREATED) { /* the same put again, its verdict is under way */
         verdict_wait(relay, now, mitigation, WAIT_CREATED, put->exchange);
+        if (put->hop_limit < mitigation->hop_limit)
+            hop_take(relay, mitigation, put->hop_limit);
+        settle_bundles(relay, now);
         return;
     }
     mitigation->previous_expires_ms = mitigation->expires_ms;
     set_lifetime(mitigation, put->scope->has_lifetime ? granted(put) : mitigation->lifetime, now);
     mitigation->attack_status = put->scope->attack_status;
-    if (put->hop_limit)
-        mitigation->hop_limit = put->hop_limit;
+    hop_take(relay, mitigation, put->hop_limit);
     if (record_mitigation(relay, mitigation) != 0) {
         mitigation->expires_ms = mitigation->previous_expires_ms;
         answer_text(relay, put->exchange, 503, RETRY_FULL_S, "mid %u: the gateway is out of memory", put->mid);

@@ -221,6 +221,7 @@ void install_sync(struct relay *relay, struct install *install)
         return;
     install->pending = false;
     install->sent = true;
+    install->hops_sent = install->hop_limit;
     if (install_target(relay, install)->kind == RELAY_MITIGATOR) {
         if (!withdraw) {
             relay->effects->job_start(relay->arg, install);

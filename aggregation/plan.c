@@ -15,6 +15,8 @@ void plan_target(const struct relay *relay, const struct mitigation *mitigation,
     if (at->disabled || mitigation->state == MITIGATION_ENDED ||
         (mitigation->state == MITIGATION_TERMINATING && !job) || (job && !mitigation->active))
         return;
+    if (!job && hop_looped(mitigation, target))
+        return;
     /* An upstream that only helps our mitigators is asked when they need it, and not for standing by. */
     if (helps && !mitigation->recursed_until_ms)
         return;

@@ -193,6 +193,10 @@ int64_t relay_next(const struct relay *relay);
 /* Is this cuid free or the requester's own? False: answer 4.09, conflict-cause 3 (figure 11). */
 bool relay_cuid_allowed(const struct relay *relay, const struct relay_requester *requester);
 
+/* Is this what we sent upstream ourselves, under the client's own cuid and mid? Then it has gone in a circle:
+ * answer 5.08 (RFC 8768). It asks for nothing and changes nothing. */
+bool relay_came_back(const struct relay *relay, const struct relay_put *put);
+
 void relay_put(struct relay *relay, int64_t now, const struct relay_put *put);
 /* Answered 2.02, also when there is no such mid (section 4.4.4). */
 void relay_delete(struct relay *relay, int64_t now, const struct relay_requester *requester, uint32_t mid,

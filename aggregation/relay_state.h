@@ -105,6 +105,7 @@ struct mitigation {
     enum wire_status status; /* as shown */
     enum wire_attack_status attack_status;
     uint8_t hop_limit;
+    uint64_t looped;             /* targets, as bits, whose path leads back to us: not asked again */
     uint8_t repeats;             /* status 3 or 7 of a preconfigured one: steps left before 8 */
     int64_t lifetime;            /* s, granted; -1 indefinite */
     int64_t expires_ms;          /* RELAY_FOREVER: never */
@@ -180,6 +181,8 @@ struct install {
     bool efficacy; /* ... as an efficacy update */
     bool awaited;  /* its answer is part of the verdict that a mitigation waits for */
     uint8_t hop_limit;
+    uint8_t hops_sent;        /* with the put that is under way */
+    uint8_t hops_accepted;    /* with so many it was last answered 2.xx; 0: not since the start */
     int64_t answered_ms;      /* when a put was last answered 2.xx; 0: never */
     int64_t granted_until_ms; /* what the upstream granted */
     int64_t granted_ms;       /* for how long that was */
@@ -275,6 +278,8 @@ void requester_release(struct relay *relay, struct requester_state *requester); 
 /* 0, or -1 when it may not (limit) or cannot (memory). */
 int requester_bind(struct relay *relay, const struct relay_requester *requester, uint32_t cuids_max);
 struct binding_count *requester_identity(const struct relay *relay, const struct relay_requester *requester);
+/* The cdid part of the key of whose cuid this is; NULL: nobody's. */
+const char *requester_owner_cdid(const struct relay *relay, const char *cuid);
 int binding_add(struct relay *relay, const char *cuid, const char *identity);
 
 /* counter.c */
@@ -395,3 +400,14 @@ int record_counter(struct relay *relay, const struct counter *counter);
 int record_binding(struct relay *relay, const struct binding *binding);
 void record_forget_mitigation(struct relay *relay, const struct mitigation *mitigation);
 void record_forget_install(struct relay *relay, const struct install *install);
+
+/* hop.c: Hop-Limit (RFC 8768). */
+uint8_t hop_fewest(const struct bundle *bundle); /* of its mitigations */
+/* What a put came with, 0: nothing; what is installed for it follows when it is settled. */
+void hop_take(struct relay *relay, struct mitigation *mitigation, uint8_t hop_limit);
+void hop_follow(struct relay *relay, struct install *install); /* fewer hops than it was sent with: sent again */
+/* 5.08 from the bundle's target, where it stands, for so many hops: who has no more than these leaves it. */
+void hop_reached(struct relay *relay, int64_t now, struct bundle *bundle, uint8_t hops);
+bool hop_looped(const struct mitigation *mitigation, size_t target);
+/* The names of a 5.08 without our own; never longer than names. */
+void hop_names(const char *names, const char *own, char *out, size_t size);

@@ -40,6 +40,7 @@ static void accepted(struct relay *relay, int64_t now, struct install *install,
     install->refusal = 0;
     install->efficacy = false;
     install->answered_ms = now;
+    install->hops_accepted = install->hops_sent; /* fewer may wait to be sent already */
     if (body && body->type == WIRE_MITIGATION && body->scope_count == 1) {
         if (body->scopes[0].has_lifetime)
             lifetime = body->scopes[0].lifetime;
@@ -237,7 +238,9 @@ void relay_install_answer(struct relay *relay, int64_t now, struct install *inst
         tell(relay, now, bundle);
     if (install->state == INSTALL_LIVE) {
         install->refusal = 0; /* told; it stands */
-        if (install->bundle)
+        if (install->bundle && answer->code == 508 && install->hops_sent < install->hops_accepted)
+            hop_reached(relay, now, install->bundle, install->hops_sent);
+        else if (install->bundle)
             settle_answered(relay, install->bundle);
     }
     finish(relay, now, NULL);
