@@ -193,7 +193,7 @@ struct install {
     int64_t retry_ms;         /* refresh at half-life, or a put again after 5.03; RELAY_FOREVER: none */
     int64_t silent_ms;        /* fan-out serial: without an answer by then the upstream is silent */
     bool tracked, gated;      /* fan-out serial: in the index of what is there; waits for another upstream */
-    bool resists;             /* fan-out serial: its deletion was answered 5.xx: it is not waited for */
+    bool resists;             /* fan-out serial: it was refused, or its deletion: that is not waited for */
     struct install *gated_prev, *gated_next;
     enum wire_status status; /* 0: not known yet */
     struct relay_counters counters;

@@ -224,6 +224,7 @@ bool serial_refused(struct relay *relay, struct install *install)
     struct component *component = component_of(install);
     bool busy = install->state == INSTALL_PUT || install->refusal == 503, keeps = false;
     size_t target = install->cuid->public.target;
+    enum install_state state = install->state;
     char why[40];
 
     if (!component)
@@ -243,10 +244,14 @@ bool serial_refused(struct relay *relay, struct install *install)
         snprintf(why, sizeof(why), "which is busy");
     else
         snprintf(why, sizeof(why), "which refuses it (%d.%02d)", install->refusal / 100, install->refusal % 100);
-    if (busy && install->state == INSTALL_PUT && serial_hopes(relay, component))
-        install->state = INSTALL_REFUSED; /* it has answered: nothing is there */
+    /* What was refused may be a repeat of what was accepted, and that answer lost: it is deleted there, but as it
+     * said no the next one need not wait. */
+    install->state = INSTALL_PUT;
+    install->resists = true;
     if (review(relay, component, why))
         return true;
+    install->state = state;
+    install->resists = false;
     if (busy && serial_hopes(relay, component)) { /* others are away and may come back: no word yet */
         install->state = INSTALL_PUT;
         install->refusal = 0;

@@ -185,7 +185,8 @@ static void withdrawn(struct relay *relay, int64_t now, struct install *install,
             serial_resists(relay, install);
         return;
     }
-    relay->effects->alert(relay->arg, "withdraw-refused", install_target(relay, install)->name);
+    if (!install->resists)
+        relay->effects->alert(relay->arg, "withdraw-refused", install_target(relay, install)->name);
     install_remove(relay, install);
 }
 

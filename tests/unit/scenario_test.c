@@ -317,20 +317,16 @@ static struct requester *read_owner(struct script *script, char *word)
     return owner;
 }
 
-static void do_up(struct script *script, char **words)
+static void do_session(struct script *script, char **words)
 {
+    struct requester *owner = read_owner(script, words[2]);
     size_t target;
 
     assert_true(world_find_target(&script->world, words[1], &target));
-    relay_upstream_up(script->world.relay, script->world.now, target, read_owner(script, words[2]));
-}
-
-static void do_down(struct script *script, char **words)
-{
-    size_t target;
-
-    assert_true(world_find_target(&script->world, words[1], &target));
-    relay_upstream_down(script->world.relay, script->world.now, target, read_owner(script, words[2]));
+    if (strcmp(words[0], "up") == 0)
+        relay_upstream_up(script->world.relay, script->world.now, target, owner);
+    else
+        relay_upstream_down(script->world.relay, script->world.now, target, owner);
 }
 
 /* mids TARGET N: the next mid of ours there, before start */
@@ -378,8 +374,8 @@ static const struct {
     {"target", 3, do_target}, {"policy", 1, do_policy},   {"start", 1, do_start},   {"at", 2, do_at},
     {"put", 3, do_put},       {"delete", 3, do_delete},   {"answer", 3, do_answer}, {"status", 2, do_status},
     {"listed", 2, do_listed}, {"report", 2, do_report},   {"lost", 2, do_lost},     {"show", 3, do_show},
-    {"mids", 3, do_mids},     {"up", 2, do_up},           {"crash", 1, do_crash},   {"hold", 1, do_hold},
-    {"commit", 1, do_commit}, {"recurse", 4, do_recurse}, {"nat", 2, do_nat},       {"down", 2, do_down},
+    {"mids", 3, do_mids},     {"up", 2, do_session},      {"crash", 1, do_crash},   {"hold", 1, do_hold},
+    {"commit", 1, do_commit}, {"recurse", 4, do_recurse}, {"nat", 2, do_nat},       {"down", 2, do_session},
 };
 
 static void expect(struct script *script, const char *wanted)
