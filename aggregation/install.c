@@ -212,6 +212,7 @@ void install_send(struct relay *relay, struct install *install)
     if (install->state == INSTALL_GONE)
         return;
     install->pending = true;
+    install->silent_ms = RELAY_FOREVER; /* of what is not sent yet no answer is missing */
     effect_push(relay, &install->sync, EFFECT_SYNC, install);
 }
 

@@ -66,6 +66,8 @@ bool serial_gated(struct relay *relay, struct install *install)
     if (!other)
         return false;
     install->gated = true;
+    install->silent_ms = RELAY_FOREVER; /* who is not asked is not silent */
+    install_schedule(relay, install);
     DL_APPEND2(relay->serial->gated, install, gated_prev, gated_next);
     return true;
 }
