@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "aggregation/relay_state.h"
+#include "aggregation/union.h"
 
 static uint64_t bit(size_t target)
 {
@@ -161,7 +162,7 @@ static bool covered(const struct mitigation *mitigation, bool job)
 /* It came late to what ran already, and is why that was refused: it alone hears no. */
 static void deny(struct relay *relay, struct mitigation *mitigation)
 {
-    if (mitigation->wait == WAIT_CREATED)
+    if (!mitigation->gone.queued && mitigation->wait == WAIT_CREATED)
         verdict_check(relay, relay->now, mitigation, false);
     if (mitigation->gone.queued || mitigation->state != MITIGATION_LIVE || mitigation->wait == WAIT_CREATED)
         return;
@@ -180,9 +181,36 @@ struct blame {
     bool ran, uncovered; /* others did; and one of them does not here */
 };
 
+/* Inside of one that stood it cannot be to blame: without it the same would be asked for. */
+static bool inside_stood(const struct demand *demand)
+{
+    const struct demand *other;
+    bool inside = false;
+
+    DL_FOREACH2(demand->bundle->demands, other, bundle_next)
+    {
+        const struct wire_target *target = &other->scope->target;
+        struct scope *canonical = other->mitigation->stood && !inside ? scope_unite(&target, 1) : NULL;
+
+        inside = inside || (canonical && scope_covers(&canonical->target, &demand->scope->target));
+        scope_unref(canonical);
+    }
+    return inside;
+}
+
+/* After 2.01 a 5.03 is no refusal. */
+static bool is_late(const struct demand *demand, const struct install *install)
+{
+    const struct mitigation *mitigation = demand->mitigation;
+
+    return !mitigation->stood && install->refusal && (install->refusal != 503 || mitigation->wait == WAIT_CREATED) &&
+           !covered(mitigation, false) && scope_overlap(&install->scope->target, &demand->scope->target) &&
+           !inside_stood(demand);
+}
+
 static int find_late(const struct component *component, const struct install *install, struct blame *out)
 {
-    struct mitigation *member;
+    const struct mitigation *member;
     const struct demand *demand;
 
     *out = (struct blame){.late = calloc(component->count, sizeof(struct mitigation *))};
@@ -195,44 +223,42 @@ static int find_late(const struct component *component, const struct install *in
     }
     DL_FOREACH2(install->bundle->demands, demand, bundle_next)
     {
-        member = demand->mitigation;
-        /* After 2.01 a 5.03 is no refusal: it is asked for again. */
-        if (!member->stood && !covered(member, false) && (install->refusal != 503 || member->wait == WAIT_CREATED) &&
-            install->refusal)
-            out->late[out->count++] = member;
+        if (is_late(demand, install))
+            out->late[out->count++] = demand->mitigation;
     }
     return 0;
 }
 
-static bool blame_late(struct relay *relay, struct component *component, const struct install *install, bool *keeps)
+/* True: what was refused is not asked for any more, or all that ran goes on. */
+static bool blame_late(struct relay *relay, const struct component *component, const struct install *install,
+                       bool *denied)
 {
     struct blame blame;
-    bool denied;
+    bool keeps;
 
     if (find_late(component, install, &blame) != 0)
         return false;
-    denied = blame.ran && blame.count > 0;
-    *keeps = blame.ran && !blame.uncovered;
-    for (size_t i = 0; denied && i < blame.count; i++)
+    *denied = blame.ran && blame.count > 0;
+    keeps = blame.ran && !blame.uncovered;
+    for (size_t i = 0; *denied && i < blame.count; i++)
         deny(relay, blame.late[i]);
     free(blame.late);
-    return denied;
+    return keeps || (*denied && component_of(install) == NULL);
 }
 
 bool serial_refused(struct relay *relay, struct install *install)
 {
     struct component *component = component_of(install);
-    bool busy = install->state == INSTALL_PUT || install->refusal == 503, keeps = false;
+    bool busy = install->state == INSTALL_PUT || install->refusal == 503, denied = false;
     size_t target = install->cuid->public.target;
     enum install_state state = install->state;
     char why[40];
 
     if (!component)
         return false;
-    if (blame_late(relay, component, install, &keeps))
-        return true;
-    if (keeps) /* all that ran goes on: what is refused is no part of it yet */
-        return false;
+    if (blame_late(relay, component, install, &denied))
+        return denied;
+    component = component_of(install);
     if (busy) {
         component->busy |= bit(target);
         if (install->retry_ms != RELAY_FOREVER && install->retry_ms > component->busy_until_ms)

@@ -94,7 +94,7 @@ static bool serves_all(const struct bundle *bundle)
     return true;
 }
 
-/* Does somebody wait for the verdict on it? */
+/* Does somebody wait to hear whether it is accepted at all? A refresh that waits hears when it is tried again. */
 static bool waited_for(const struct install *install)
 {
     const struct demand *demand;
@@ -103,7 +103,7 @@ static bool waited_for(const struct install *install)
         return false;
     DL_FOREACH2(install->bundle->demands, demand, bundle_next)
     {
-        if (demand->mitigation->wait != WAIT_NONE)
+        if (demand->mitigation->wait == WAIT_CREATED)
             return true;
     }
     return false;
