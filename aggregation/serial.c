@@ -40,120 +40,6 @@ bool serial_holds(const struct mitigation *mitigation, size_t target)
     return mitigation->component && mitigation->component->active == target;
 }
 
-/* ---- Which one ---- */
-
-/* How good an upstream is for a component: the lower the better. */
-enum rank { RANK_GOOD, RANK_EXCEEDED, RANK_BUSY, RANK_AWAY, RANK_REFUSED };
-
-static bool candidate(const struct relay *relay, size_t target)
-{
-    return relay->policy->targets[target].kind == RELAY_UPSTREAM && !relay->policy->targets[target].disabled;
-}
-
-static uint64_t bit(size_t target)
-{
-    return (uint64_t)1 << target;
-}
-
-/* A running one is not taken away from an upstream that only does not answer something else. */
-static bool stands_at(const struct component *component, size_t target)
-{
-    const struct mitigation *member;
-    const struct install *install;
-    const struct demand *demand;
-
-    if (component->active != target || component->scattered)
-        return false;
-    DL_FOREACH2(component->members, member, component_next)
-    {
-        DL_FOREACH(member->demands, demand)
-        {
-            DL_FOREACH(demand->bundle->installs, install)
-            {
-                if (demand->bundle->cuid->public.target == target && install->state == INSTALL_LIVE)
-                    return true;
-            }
-        }
-    }
-    return false;
-}
-
-/* Of a session for each requester, every member's counts: it moves as a whole. */
-static bool lost(const struct relay *relay, const struct component *component, size_t target)
-{
-    bool standing = stands_at(component, target);
-    const struct mitigation *member;
-
-    if (!relay->policy->targets[target].per_client)
-        return ((relay->serial->shared.away | (standing ? 0 : relay->serial->shared.silent)) & bit(target)) != 0;
-    DL_FOREACH2(component->members, member, component_next)
-    {
-        const struct reach *reach = &member->owner->reach;
-
-        if ((reach->away | (standing ? 0 : reach->silent)) & bit(target))
-            return true;
-    }
-    return false;
-}
-
-static enum rank rank(const struct relay *relay, const struct component *component, size_t target)
-{
-    if (component->refused & bit(target))
-        return RANK_REFUSED;
-    if (lost(relay, component, target))
-        return RANK_AWAY;
-    if ((component->busy & bit(target)) && relay->now < component->busy_until_ms)
-        return RANK_BUSY;
-    return component->exceeded & bit(target) ? RANK_EXCEEDED : RANK_GOOD;
-}
-
-static bool running(const struct component *component)
-{
-    const struct mitigation *member;
-
-    DL_FOREACH2(component->members, member, component_next)
-    {
-        if (member->active)
-            return true;
-    }
-    return false;
-}
-
-/* The most preferred of the best ones; what runs stays where it is as long as no other is better, and so does
- * what nobody can take now. */
-static size_t choose(const struct relay *relay, const struct component *component)
-{
-    enum rank best_rank = RANK_REFUSED + 1;
-    size_t best = SERIAL_NOWHERE;
-
-    if (component->active != SERIAL_NOWHERE) {
-        enum rank now = rank(relay, component, component->active);
-
-        if (now >= RANK_AWAY || running(component)) {
-            best = component->active;
-            best_rank = now;
-        }
-    }
-    for (size_t target = 0; target < relay->policy->target_count; target++) {
-        enum rank one = candidate(relay, target) ? rank(relay, component, target) : RANK_REFUSED + 1;
-
-        if (one < best_rank) {
-            best_rank = one;
-            best = target;
-        }
-    }
-    return best;
-}
-
-bool serial_hopes(const struct relay *relay, const struct component *component)
-{
-    for (size_t target = 0; target < relay->policy->target_count; target++)
-        if (target != component->active && candidate(relay, target) && rank(relay, component, target) < RANK_REFUSED &&
-            !(component->busy & bit(target)))
-            return true;
-    return false;
-}
-
 /* ---- Moving ---- */
 
 static void mark_moved(struct relay *relay, struct component *component)
@@ -184,7 +70,7 @@ static void place(struct relay *relay, struct component *component, struct mitig
 
 bool serial_review(struct relay *relay, struct component *component)
 {
-    size_t target = choose(relay, component);
+    size_t target = serial_choose(relay, component);
     bool first = component->active == SERIAL_NOWHERE;
     struct mitigation *member;
 
@@ -257,19 +143,6 @@ static void quit(struct mitigation *mitigation)
     mitigation->component = NULL;
 }
 
-/* Of two upstreams the better one; of equal ones where something runs, then the more preferred. */
-static size_t winner(const struct relay *relay, const struct component *a, const struct component *b)
-{
-    enum rank rank_a = rank(relay, a, a->active), rank_b = rank(relay, a, b->active);
-    bool running_a = running(a), running_b = running(b);
-
-    if (rank_a != rank_b)
-        return rank_a < rank_b ? a->active : b->active;
-    if (running_a != running_b)
-        return running_a ? a->active : b->active;
-    return a->active < b->active ? a->active : b->active;
-}
-
 /* What either was told counts for both: they are one request now. */
 static struct component *merge(struct relay *relay, struct component *a, struct component *b)
 {
@@ -282,7 +155,7 @@ static struct component *merge(struct relay *relay, struct component *a, struct 
     into->busy |= from->busy;
     if (from->busy_until_ms > into->busy_until_ms)
         into->busy_until_ms = from->busy_until_ms;
-    active = winner(relay, into, from);
+    active = serial_winner(relay, into, from);
     into->scattered = into->scattered || from->scattered || into->active != from->active;
     into->active = active;
     if (from->moved)

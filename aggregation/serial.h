@@ -18,7 +18,6 @@
 #include "aggregation/overlap.h"
 
 #define SERIAL_NOWHERE SIZE_MAX
-#define SERIAL_TARGETS_MAX 64u /* upstreams: one bit each */
 
 struct relay;
 struct install;
@@ -32,6 +31,11 @@ struct upstream_cuid_state;
 struct reach {
     uint64_t away, silent;
 };
+
+static inline uint64_t serial_bit(size_t target)
+{
+    return (uint64_t)1 << target;
+}
 
 struct component {
     struct mitigation *members;
@@ -65,10 +69,17 @@ bool serial_holds(const struct mitigation *mitigation, size_t target);
 bool serial_review(struct relay *relay, struct component *component);
 /* Those of a requester, or all (NULL): how many moved. */
 size_t serial_review_all(struct relay *relay, struct requester_state *owner);
-/* Is there another upstream that has not said no to it? */
-bool serial_hopes(const struct relay *relay, const struct component *component);
 void serial_tell(struct relay *relay); /* the clients of what has moved */
 void serial_started(struct relay *relay);
+
+/* serial_choice.c */
+/* The most preferred of the best ones; what runs stays where it is as long as no other is better, and so does
+ * what nobody can take now. */
+size_t serial_choose(const struct relay *relay, const struct component *component);
+/* Of two upstreams the better one; of equal ones where something runs, then the more preferred. */
+size_t serial_winner(const struct relay *relay, const struct component *a, const struct component *b);
+/* Is there another upstream that has not said no to it? */
+bool serial_hopes(const struct relay *relay, const struct component *component);
 
 /* serial_gate.c: never two at once. 0, or -1 out of memory. */
 int serial_track(struct relay *relay, struct install *install);

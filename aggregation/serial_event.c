@@ -6,11 +6,6 @@
 #include "aggregation/relay_state.h"
 #include "aggregation/union.h"
 
-static uint64_t bit(size_t target)
-{
-    return (uint64_t)1 << target;
-}
-
 /* The component that is asked for by it, when it is the one that counts; else NULL. */
 static struct component *component_of(const struct install *install)
 {
@@ -88,9 +83,9 @@ void serial_heard(struct relay *relay, const struct upstream_cuid_state *cuid)
 {
     struct reach *reach = serial_reach(relay, cuid);
 
-    if (!(reach->silent & bit(cuid->public.target)))
+    if (!(reach->silent & serial_bit(cuid->public.target)))
         return;
-    reach->silent &= ~bit(cuid->public.target);
+    reach->silent &= ~serial_bit(cuid->public.target);
     review_many(relay, owner_of(relay, cuid), cuid->public.target, "answers again");
 }
 
@@ -101,11 +96,11 @@ void serial_silent(struct relay *relay, struct install *install)
 
     /* What has no session is sent again, and waited for, when there is one. */
     install->silent_ms = RELAY_FOREVER;
-    if (install->state == INSTALL_PUT && !(reach->away & bit(target)))
+    if (install->state == INSTALL_PUT && !(reach->away & serial_bit(target)))
         install->silent_ms = relay->now + relay->policy->failover_wait_ms;
-    if (reach->silent & bit(target))
+    if (reach->silent & serial_bit(target))
         return;
-    reach->silent |= bit(target);
+    reach->silent |= serial_bit(target);
     serial_open_all(relay);
     review_many(relay, owner_of(relay, install->cuid), target, "does not answer");
 }
@@ -115,8 +110,8 @@ void serial_up(struct relay *relay, size_t target, struct requester *owner)
     struct requester_state *state = (struct requester_state *)owner;
     struct reach *reach = state ? &state->reach : &relay->serial->shared;
 
-    reach->away &= ~bit(target);
-    reach->silent &= ~bit(target);
+    reach->away &= ~serial_bit(target);
+    reach->silent &= ~serial_bit(target);
     review_many(relay, state, target, "is back");
 }
 
@@ -127,7 +122,7 @@ void relay_upstream_down(struct relay *relay, int64_t now, size_t target, struct
     if (!relay->serial)
         return;
     relay->now = now;
-    (state ? &state->reach : &relay->serial->shared)->away |= bit(target);
+    (state ? &state->reach : &relay->serial->shared)->away |= serial_bit(target);
     serial_open_all(relay);
     review_many(relay, state, target, "cannot be reached");
     effects_flush(relay);
@@ -260,11 +255,11 @@ bool serial_refused(struct relay *relay, struct install *install)
         return denied;
     component = component_of(install);
     if (busy) {
-        component->busy |= bit(target);
+        component->busy |= serial_bit(target);
         if (install->retry_ms != RELAY_FOREVER && install->retry_ms > component->busy_until_ms)
             component->busy_until_ms = install->retry_ms;
     } else {
-        component->refused |= bit(target);
+        component->refused |= serial_bit(target);
     }
     if (busy)
         snprintf(why, sizeof(why), "which is busy");
@@ -292,10 +287,10 @@ void serial_status(struct relay *relay, struct install *install)
     if (!component || install->state != INSTALL_LIVE)
         return;
     if (install->status == WIRE_STATUS_MITIGATED || install->status == WIRE_STATUS_STOPPED)
-        component->exceeded &= ~bit(component->active);
+        component->exceeded &= ~serial_bit(component->active);
     if (install->status != WIRE_STATUS_EXCEEDED)
         return;
-    component->exceeded |= bit(component->active);
+    component->exceeded |= serial_bit(component->active);
     review(relay, component, "which is exceeded");
 }
 
@@ -303,7 +298,8 @@ int64_t serial_not_before(const struct relay *relay, const struct bundle *bundle
 {
     const struct component *component = bundle->demands->mitigation->component;
 
-    if (!relay->serial || bundle->cuid->job || !component || !(component->busy & bit(bundle->cuid->public.target)))
+    if (!relay->serial || bundle->cuid->job || !component ||
+        !(component->busy & serial_bit(bundle->cuid->public.target)))
         return 0;
     return component->busy_until_ms;
 }

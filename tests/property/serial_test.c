@@ -8,15 +8,6 @@
  * DOTSGW_SEED replays one history, DOTSGW_HISTORIES says how many are run.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "tests/property/serial_model.h"
 
 /* ---- Never two at once ---- */
