@@ -212,9 +212,9 @@ static int join(struct relay *relay, struct mitigation *mitigation)
 }
 
 /* Parts stay where they are, and remember what they were told. */
-static void part(struct relay *relay, struct component *component, struct mitigation **members, const size_t *label)
+static void part(struct relay *relay, struct component *component, struct mitigation **members, const size_t *label,
+                 size_t count)
 {
-    size_t count = component->count;
     struct component **parts = calloc(count, sizeof(struct component *));
 
     if (!parts)
@@ -259,8 +259,8 @@ static void fall_apart(struct relay *relay, struct component *component)
             members[count] = member;
             scopes[count++] = member->outside;
         }
-        if (scope_connect(scopes, count, label) == 0)
-            part(relay, component, members, label);
+        if (count > 1 && scope_connect(scopes, count, label) == 0)
+            part(relay, component, members, label, count);
     }
     free(members);
     free(scopes);
@@ -275,6 +275,8 @@ static void leave(struct relay *relay, struct mitigation *mitigation)
     quit(mitigation);
     if (component->count == 0)
         component_free(relay->serial, component);
+    else if (component->count == 1)
+        serial_review(relay, component);
     else
         fall_apart(relay, component);
 }
