@@ -275,6 +275,7 @@ static bool resume(struct relay *relay, int64_t now, const struct relay_put *put
         return false;
     mitigation->terminating_ms = doubled(relay, mitigation->terminating_ms);
     mitigation->state_until_ms = RELAY_FOREVER;
+    mitigation->denied = false;
     mitigation->attack_status = put->scope->attack_status;
     mitigation->hop_limit = put->hop_limit ? put->hop_limit : relay->policy->hop_limit;
     set_lifetime(mitigation, granted(put), now);
@@ -297,6 +298,7 @@ void relay_put(struct relay *relay, int64_t now, const struct relay_put *put)
     bool live = mitigation && mitigation->state == MITIGATION_LIVE;
     uint32_t terminating_ms = 0;
 
+    relay->now = now;
     if (put->if_match && !live) {
         relay->effects->ignore(relay->arg, put->exchange); /* section 4.4.3: silently */
         return;
@@ -331,6 +333,7 @@ void relay_delete(struct relay *relay, int64_t now, const struct relay_requester
     struct requester_state *requester = requester_look(relay, from->cdid, from->cuid);
     struct mitigation *mitigation = requester ? mitigation_look(requester, mid) : NULL;
 
+    relay->now = now;
     if (mitigation && mitigation->state == MITIGATION_LIVE) {
         for (size_t i = 0; i < mitigation->exchange_count; i++)
             answer_text(relay, mitigation->exchanges[i], 503, -1, "mid %u was withdrawn meanwhile", mid);
@@ -374,6 +377,7 @@ void relay_signal_lost(struct relay *relay, int64_t now, struct requester *reque
     struct requester_state *owner = (struct requester_state *)requester;
     struct mitigation *mitigation, *next;
 
+    relay->now = now;
     DL_FOREACH_SAFE(owner->ordered, mitigation, next)
     {
         struct mitigation *other = NULL;

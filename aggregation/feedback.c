@@ -160,7 +160,9 @@ static bool refuses(const struct demand *demand)
 
     DL_FOREACH(demand->bundle->installs, install)
     {
-        if (!install->superseded && install->state == INSTALL_PUT)
+        /* After 5.03 it is tried again: no refusal of those who were accepted before. */
+        if (!install->superseded &&
+            (install->state == INSTALL_PUT || (install->state == INSTALL_REFUSED && install->refusal == 503)))
             return false;
         refused = refused || (!install->superseded && install->state == INSTALL_REFUSED);
     }

@@ -113,7 +113,7 @@ struct install *install_new(struct relay *relay, struct upstream_cuid_state *cui
     install->cuid = cuid;
     install->timer.kind = TIMER_INSTALL;
     install->timer.subject = install;
-    install->retry_ms = install->granted_until_ms = RELAY_FOREVER;
+    install->retry_ms = install->granted_until_ms = install->silent_ms = RELAY_FOREVER;
     if (deadline_set(relay->timers, &install->timer.deadline, RELAY_FOREVER) != 0)
         goto out_of_memory;
     HASH_ADD(hh, relay->installs, id, sizeof(install->id), install);
@@ -195,6 +195,8 @@ void install_free(struct relay *relay, struct install *install)
     struct upstream_cuid_state *cuid = install->cuid;
 
     relay->effects->forget(relay->arg, install);
+    if (relay->serial)
+        serial_untrack(relay, install);
     deadline_cancel(relay->timers, &install->timer.deadline);
     HASH_DEL(relay->installs, install);
     DL_DELETE2(cuid->installs, install, cuid_prev, cuid_next);
@@ -210,6 +212,7 @@ void install_send(struct relay *relay, struct install *install)
     if (install->state == INSTALL_GONE)
         return;
     install->pending = true;
+    install->silent_ms = RELAY_FOREVER; /* of what is not sent yet no answer is missing */
     effect_push(relay, &install->sync, EFFECT_SYNC, install);
 }
 
@@ -219,9 +222,13 @@ void install_sync(struct relay *relay, struct install *install)
 
     if (!install->pending || install->blocked_by || install->state == INSTALL_GONE)
         return;
+    if (relay->serial && serial_gated(relay, install))
+        return;
     install->pending = false;
     install->sent = true;
     install->hops_sent = install->hop_limit;
+    if (relay->serial)
+        serial_sent(relay, install);
     if (install_target(relay, install)->kind == RELAY_MITIGATOR) {
         if (!withdraw) {
             relay->effects->job_start(relay->arg, install);
@@ -245,6 +252,10 @@ void install_remove(struct relay *relay, struct install *install)
     install->state = INSTALL_GONE;
     install->superseded = false;
     detach(install);
+    if (relay->serial) {
+        serial_untrack(relay, install);
+        serial_open(relay, install);
+    }
     record_forget_install(relay, install);
     if (install->blocked_by)
         install->blocked_by->blocks = NULL;
@@ -288,6 +299,8 @@ void install_withdraw(struct relay *relay, struct install *install)
         install_remove(relay, install);
         return;
     }
+    if (relay->serial)
+        serial_ungate(relay, install);
     install->state = INSTALL_WITHDRAW;
     install->retry_ms = RELAY_FOREVER;
     record_install(relay, install);
@@ -299,7 +312,7 @@ void install_withdraw(struct relay *relay, struct install *install)
 
 void install_schedule(struct relay *relay, struct install *install)
 {
-    int64_t at = install->retry_ms;
+    int64_t at = install->retry_ms < install->silent_ms ? install->retry_ms : install->silent_ms;
 
     /* Past its granted lifetime it is gone there by itself. */
     if (install->state == INSTALL_WITHDRAW && install->granted_until_ms < at)

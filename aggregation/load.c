@@ -249,7 +249,8 @@ struct install *loose_claim(struct relay *relay, const struct bundle *bundle, co
     }
     if (!install->scope)
         install->scope = scope_ref((struct scope *)scope);
-    install_block(install); /* the ids say which of two with the same mid came first */
+    serial_track(relay, install); /* without the memory for it, its place is not known to be taken */
+    install_block(install);       /* the ids say which of two with the same mid came first */
     return install;
 }
 
@@ -363,6 +364,8 @@ static int place_install(struct relay *relay, const struct loaded_install *loade
     install->sent = true;
     install->state = loaded->state;
     install->awaited = loaded->state == INSTALL_PUT;
+    if (serial_track(relay, install) != 0)
+        return -1;
     if (loaded->state == INSTALL_WITHDRAW)
         return 0;
     return loose_keep(relay, install, requester, loaded->member_mid >= 0 ? (uint32_t)loaded->member_mid : 0);
@@ -443,6 +446,7 @@ void relay_start(struct relay *relay, int64_t now)
     struct mitigation *mitigation;
     struct install *install;
 
+    relay->now = now;
     /* A gateway that lost its state must not begin below what it left upstream: its mids begin with the time. */
     if (now / 1000 > MID_EPOCH_S)
         relay->first_mid = 1 + (uint64_t)(now / 1000 - MID_EPOCH_S) * MIDS_A_SECOND % MID_FIRST_MAX;
@@ -469,6 +473,8 @@ void relay_start(struct relay *relay, int64_t now)
     settle_bundles(relay, now);
     loose_withdraw(relay);
     end_unmapped(relay, now);
+    if (relay->serial)
+        serial_started(relay);
     for (install = relay->installs; install; install = install->hh.next) {
         if (install->cuid->job && install->state != INSTALL_GONE)
             install_send(relay, install);

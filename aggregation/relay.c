@@ -33,6 +33,11 @@ struct relay *relay_new(const struct relay_policy *policy, const struct relay_ef
         if (!relay->fan_out)
             goto out_of_memory;
     }
+    if (policy->fan_out == RELAY_FAN_OUT_SERIAL && relay->has_upstream) {
+        relay->serial = serial_new();
+        if (!relay->serial)
+            goto out_of_memory;
+    }
     if (policy->reject_conflicts || !relay->has_upstream) {
         relay->index = overlap_index_new();
         if (!relay->index)
@@ -107,6 +112,7 @@ void relay_free(struct relay *relay)
     FREE_TABLE(counter, relay->counters);
     overlap_index_free(relay->index);
     fan_out_free(relay->fan_out);
+    serial_free(relay->serial);
     deadline_heap_free(relay->timers);
     free(relay->target_active);
     free(relay->record);
@@ -115,7 +121,7 @@ void relay_free(struct relay *relay)
 
 void relay_committed(struct relay *relay, int64_t now, uint64_t sequence)
 {
-    (void)now;
+    relay->now = now;
     if (sequence > relay->committed)
         relay->committed = sequence;
     effects_flush(relay);
@@ -130,6 +136,7 @@ int64_t relay_next(const struct relay *relay)
 
 void relay_tick(struct relay *relay, int64_t now)
 {
+    relay->now = now;
     for (int i = 0; i < RELAY_TIMERS_A_TICK; i++) {
         struct timer *timer = (struct timer *)deadline_pop_due(relay->timers, now);
 

@@ -12,6 +12,7 @@
 #include "aggregation/fan_out.h"
 #include "aggregation/overlap.h"
 #include "aggregation/relay.h"
+#include "aggregation/serial.h"
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
@@ -78,7 +79,8 @@ struct requester_state {
     struct overlap_index *index;    /* live and terminating ones */
     struct binding_count *identity; /* NULL: none was bound, which only a damaged store can make */
     size_t terminating_count;
-    size_t held; /* mitigations and upstream cuids that point here, also those about to be freed */
+    struct reach reach; /* of its own sessions with upstreams, for fan-out serial */
+    size_t held;        /* mitigations and upstream cuids that point here, also those about to be freed */
     struct upstream_cuid_state *cuids; /* those, for per-client walks */
     UT_hash_handle hh;
 };
@@ -124,6 +126,10 @@ struct mitigation {
     size_t exchange_count;
     struct demand *demands;
     bool indexed;
+    bool stood;                  /* an upstream has accepted it once */
+    bool denied;                 /* upstreams are not asked for it any more, mitigators go on */
+    struct component *component; /* fan-out serial: what it moves with; NULL: no upstream is wanted */
+    struct mitigation *component_prev, *component_next;
     struct timer timer;
     struct effect changed, gone;
     UT_hash_handle hh;
@@ -137,7 +143,7 @@ struct demand {
     struct scope *scope;        /* as that target is to see it */
     struct demand *prev, *next; /* of the mitigation */
     struct demand *bundle_prev, *bundle_next;
-    struct demand *root; /* scratch: of the component it belongs to */
+    struct demand *root; /* scratch: one of the component it belongs to */
 };
 
 /*
@@ -188,7 +194,11 @@ struct install {
     int64_t granted_ms;       /* for how long that was */
     int64_t hold_until_ms;    /* retry-timer of an upstream that deactivated it: not before (section 4.4.2.1) */
     int64_t retry_ms;         /* refresh at half-life, or a put again after 5.03; RELAY_FOREVER: none */
-    enum wire_status status;  /* 0: not known yet */
+    int64_t silent_ms;        /* fan-out serial: without an answer by then the upstream is silent */
+    bool tracked, gated;      /* fan-out serial: in the index of what is there; waits for another upstream */
+    bool resists;             /* fan-out serial: it was refused, or its deletion: that is not waited for */
+    struct install *gated_prev, *gated_next;
+    enum wire_status status; /* 0: not known yet */
     struct relay_counters counters;
     uint64_t bytes_before, pkts_before; /* totals of those that it took the place of */
     struct wire_conflict *conflict;
@@ -245,7 +255,9 @@ struct relay {
     struct loose *loose; /* installs that were loaded and wait to be claimed, until the start is over */
     bool has_upstream;
     bool recurses;           /* upstreams are asked for recursed mitigations only */
-    struct fan_out *fan_out; /* NULL: all upstreams are asked for everything */
+    struct fan_out *fan_out; /* NULL: who is asked is asked for everything */
+    struct serial *serial;   /* NULL: not one after the other */
+    int64_t now;             /* of the event that is under way */
     size_t mitigation_count;
     size_t *target_active;
     struct deadline_heap *timers;
@@ -303,6 +315,7 @@ void mitigation_end(struct relay *relay, int64_t now, struct mitigation *mitigat
                     int64_t until_ms); /* shows 6 or 7, withdraws everywhere at once */
 void mitigation_remove(struct relay *relay, int64_t now, struct mitigation *mitigation);
 void mitigation_due(struct relay *relay, int64_t now, struct mitigation *mitigation);
+void mitigation_keep_counters(struct mitigation *mitigation); /* of upstreams that are about to be left */
 void mitigation_stand_by(struct relay *relay, int64_t now, struct mitigation *mitigation); /* preconfigured: 8 */
 
 /* recursion.c */
@@ -331,6 +344,7 @@ struct plan {
     bool immediate, preconfigured;
 };
 void plan_target(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct plan *out);
+bool plan_wants_upstream(const struct relay *relay, const struct mitigation *mitigation); /* whichever it is */
 /* A target as upstreams are to see it, NULL in *outside: as it is. 0, or -1 with the reason (nat_translate). */
 int plan_outside(const struct relay *relay, const struct wire_target *target, struct scope **outside, char *reason,
                  size_t size);
@@ -361,6 +375,7 @@ struct install *loose_claim(struct relay *relay, const struct bundle *bundle, co
 
 /* reconcile.c */
 int reconcile_demands(struct relay *relay, struct mitigation *mitigation); /* bundles are settled later */
+int demands_place(struct relay *relay, struct mitigation *mitigation);     /* of this one alone */
 enum reconcile_cause { RECONCILE_CHANGE, RECONCILE_REFRESH, RECONCILE_EFFICACY };
 /* 0, or -1 out of memory: then nothing was installed anew. */
 int reconcile(struct relay *relay, int64_t now, struct mitigation *mitigation, enum reconcile_cause cause);

@@ -24,6 +24,7 @@ static void create(struct relay *relay, struct bundle *bundle, struct scope *sco
 {
     struct install *install = loose_claim(relay, bundle, scope);
     bool claimed = install != NULL;
+    int64_t not_before = serial_not_before(relay, bundle);
 
     if (!claimed) {
         install = install_new(relay, bundle->cuid, counter_take(relay, relay->install_ids, IDS_A_BLOCK));
@@ -36,6 +37,10 @@ static void create(struct relay *relay, struct bundle *bundle, struct scope *sco
         install->state = bundle->cuid->job ? INSTALL_LIVE : INSTALL_PUT;
         install->status = bundle_status(bundle);
         install->awaited = !bundle->cuid->job;
+        if (serial_track(relay, install) != 0) {
+            install_remove(relay, install);
+            return;
+        }
         install_block(install);
     }
     install->hop_limit = hop_fewest(bundle);
@@ -44,7 +49,12 @@ static void create(struct relay *relay, struct bundle *bundle, struct scope *sco
     if (claimed)
         return; /* sent when the upstream is up, if it was not answered */
     record_install(relay, install);
-    install_send(relay, install);
+    if (not_before <= relay->now) {
+        install_send(relay, install);
+        return;
+    }
+    install->retry_ms = not_before;
+    install_schedule(relay, install);
 }
 
 static void keep(struct relay *relay, int64_t now, struct install *install)

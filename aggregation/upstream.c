@@ -95,7 +95,7 @@ static bool serves_all(const struct bundle *bundle)
     return true;
 }
 
-/* Does somebody wait for the verdict on it? */
+/* Does somebody wait to hear whether it is accepted at all? A refresh that waits hears when it is tried again. */
 static bool waited_for(const struct install *install)
 {
     const struct demand *demand;
@@ -104,7 +104,7 @@ static bool waited_for(const struct install *install)
         return false;
     DL_FOREACH2(install->bundle->demands, demand, bundle_next)
     {
-        if (demand->mitigation->wait != WAIT_NONE)
+        if (demand->mitigation->wait == WAIT_CREATED)
             return true;
     }
     return false;
@@ -131,7 +131,8 @@ static bool held_up(const struct install *install)
     return false;
 }
 
-static void refused(struct relay *relay, int64_t now, struct install *install,
+/* True: what was asked for is denied, now or for good. */
+static bool refused(struct relay *relay, int64_t now, struct install *install,
                     const struct relay_upstream_answer *answer)
 {
     const struct wire_message *body = answer->body;
@@ -146,15 +147,15 @@ static void refused(struct relay *relay, int64_t now, struct install *install,
     if (answer->code == 508)
         relay->effects->alert(relay->arg, "hop-limit", install->diagnostic);
     if (install->state == INSTALL_LIVE)
-        return; /* a refresh of what stays until its lifetime ends */
+        return false; /* a refresh of what stays until its lifetime ends */
     if (answer->code == 409 && held_up(install)) {
         install->refusal = 0;
         install->retry_ms = now + RETRY_HELD_UP_MS;
-        return;
+        return false;
     }
     if (install->superseded) { /* what replaces it was there first: nothing is lost */
         install_remove(relay, install);
-        return;
+        return false;
     }
     /* 5.03 is "not now": it is tried again, unless the client is told no. So is what only its scope was changed
      * of, while what it was before still stands for everybody. */
@@ -168,6 +169,7 @@ static void refused(struct relay *relay, int64_t now, struct install *install,
     /* The client was told that it is accepted, and another upstream may have its part of it. */
     if (relay->fan_out && install->state == INSTALL_REFUSED && !waited_for(install))
         relay->effects->alert(relay->arg, "part-refused", install_target(relay, install)->name);
+    return true;
 }
 
 static void withdrawn(struct relay *relay, int64_t now, struct install *install,
@@ -180,9 +182,12 @@ static void withdrawn(struct relay *relay, int64_t now, struct install *install,
     if (answer->code / 100 == 5) {
         install->retry_ms =
             now + (answer->max_age > 0 && answer->max_age < 3600 ? answer->max_age * 1000 : RETRY_REFUSED_MS);
+        if (relay->serial)
+            serial_resists(relay, install);
         return;
     }
-    relay->effects->alert(relay->arg, "withdraw-refused", install_target(relay, install)->name);
+    if (!install->resists)
+        relay->effects->alert(relay->arg, "withdraw-refused", install_target(relay, install)->name);
     install_remove(relay, install);
 }
 
@@ -219,18 +224,27 @@ static void finish(struct relay *relay, int64_t now, struct bundle *bundle)
 void relay_install_answer(struct relay *relay, int64_t now, struct install *install,
                           const struct relay_upstream_answer *answer)
 {
-    struct bundle *bundle = install->bundle;
+    struct bundle *bundle;
 
-    if (install->state == INSTALL_GONE || (install->pending && install->state == INSTALL_WITHDRAW))
+    relay->now = now;
+    if (relay->serial)
+        serial_heard(relay, install->cuid);
+    bundle = install->bundle;
+    if (install->state == INSTALL_GONE || (install->pending && install->state == INSTALL_WITHDRAW)) {
+        effects_flush(relay);
         return;
+    }
+    install->silent_ms = RELAY_FOREVER;
     if (install->state == INSTALL_WITHDRAW) {
         withdrawn(relay, now, install, answer);
     } else if (answer->code / 100 == 2) {
         install->awaited = false;
         accepted(relay, now, install, answer);
+        serial_accepted(install);
     } else if (!collided(relay, install, answer)) {
         install->awaited = false;
-        refused(relay, now, install, answer);
+        if (refused(relay, now, install, answer) && relay->serial && serial_refused(relay, install))
+            bundle = NULL;
     }
     if (install->state != INSTALL_GONE)
         install_schedule(relay, install);
@@ -285,9 +299,16 @@ static void take_status(struct relay *relay, int64_t now, struct install *instal
 
 void relay_install_status(struct relay *relay, int64_t now, struct install *install, const struct wire_scope *status)
 {
-    if (!install_wanted(install))
+    relay->now = now;
+    if (relay->serial)
+        serial_heard(relay, install->cuid);
+    if (!install_wanted(install)) {
+        effects_flush(relay);
         return;
+    }
     take_status(relay, now, install, status);
+    if (relay->serial)
+        serial_status(relay, install);
     install_schedule(relay, install);
     finish(relay, now, install->bundle);
 }
@@ -315,7 +336,9 @@ static int send_waiting_of(void *arg, struct upstream_cuid *cuid)
 
 void relay_upstream_up(struct relay *relay, int64_t now, size_t target, struct requester *owner)
 {
-    (void)now;
+    relay->now = now;
+    if (relay->serial)
+        serial_up(relay, target, owner);
     relay_upstream_cuid_each(relay, target, owner, send_waiting_of, relay);
     effects_flush(relay);
 }
@@ -348,6 +371,10 @@ static void withdraw_unknown(struct relay *relay, struct upstream_cuid_state *cu
     install->mid = scope->mid;
     install->sent = true;
     install->state = INSTALL_WITHDRAW;
+    if (relay->serial) { /* nobody else is asked for this before it is gone */
+        install->scope = scope_new(&scope->target);
+        serial_track(relay, install);
+    }
     record_install(relay, install);
     install_send(relay, install);
 }
@@ -363,6 +390,8 @@ static void compare(struct relay *relay, int64_t now, struct install *install, c
     if (install->state != INSTALL_LIVE)
         return; /* its put is under way, and says more than this list */
     take_status(relay, now, install, there);
+    if (relay->serial)
+        serial_status(relay, install);
     if (there)
         install->answered_ms = now;
     install_schedule(relay, install);
@@ -378,8 +407,11 @@ void relay_upstream_listed(struct relay *relay, int64_t now, struct upstream_cui
     bool *known = calloc(count ? count : 1, sizeof(*known));
     struct install *install, *next;
 
+    relay->now = now;
     if (!sorted || !known)
         goto out;
+    if (relay->serial)
+        serial_heard(relay, cuid);
     for (size_t i = 0; i < count; i++)
         sorted[i] = &scopes[i];
     qsort(sorted, count, sizeof(*sorted), by_mid);
@@ -405,6 +437,7 @@ void relay_job_report(struct relay *relay, int64_t now, size_t target, uint64_t 
 {
     struct install *install;
 
+    relay->now = now;
     HASH_FIND(hh, relay->installs, &id, sizeof(id), install);
     if (!install || install->cuid->public.target != target || !install->bundle)
         return;

@@ -64,6 +64,10 @@ struct link_handlers {
     /* For the operators: "session-lost", "redirected", "redirect-loop", "redirect-failed", "redirect-over",
      * "config-refused". */
     void (*alert)(void *arg, const char *event, const char *text);
+    /* In an attack a session without answers to missing-hb-allowed heartbeats goes on (section 4.7): that it is
+     * silent, and that something was heard over it again. Either may be NULL. */
+    void (*silent)(void *arg);
+    void (*heard)(void *arg);
 };
 
 /* Session parameters in the units of enum wire_config_parameter. */

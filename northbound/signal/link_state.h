@@ -167,6 +167,7 @@ struct link {
     uint64_t race_at;    /* start of the last one of purpose CONNECT */
     uint64_t retry_at;   /* of the next one; LINK_NEVER: none is planned */
     uint64_t replace_at; /* no second session before this */
+    uint64_t silent_at;  /* since when the session in use is silent in an attack; 0: it is not */
     uint64_t probe_at;
     uint64_t redirect_pause_until; /* an alternate server that cannot be reached is not tried again before */
     struct redirect redirect;

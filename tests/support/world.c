@@ -407,6 +407,7 @@ void world_init(struct world *world)
                                           .nat = world->nat,
                                           .recursion_hold_ms = 300000,
                                           .response_wait_ms = 1000,
+                                          .failover_wait_ms = 10000,
                                           .terminating_initial_ms = 120000,
                                           .terminating_max_ms = 300000,
                                           .mitigations_max = 100000,
