@@ -113,7 +113,7 @@ struct install *install_new(struct relay *relay, struct upstream_cuid_state *cui
     install->cuid = cuid;
     install->timer.kind = TIMER_INSTALL;
     install->timer.subject = install;
-    install->retry_ms = install->granted_until_ms = RELAY_FOREVER;
+    install->retry_ms = install->granted_until_ms = install->lasts_until_ms = RELAY_FOREVER;
     if (deadline_set(relay->timers, &install->timer.deadline, RELAY_FOREVER) != 0)
         goto out_of_memory;
     HASH_ADD(hh, relay->installs, id, sizeof(install->id), install);
@@ -216,11 +216,16 @@ void install_send(struct relay *relay, struct install *install)
 void install_sync(struct relay *relay, struct install *install)
 {
     bool withdraw = install->state == INSTALL_WITHDRAW;
+    int64_t expires = install->bundle ? bundle_expires(install->bundle) : RELAY_FOREVER;
 
     if (!install->pending || install->blocked_by || install->state == INSTALL_GONE)
         return;
     install->pending = false;
+    if (!withdraw && (!install->sent || install->lasts_until_ms < expires))
+        install->lasts_until_ms = expires;
     install->sent = true;
+    install->doubtful = install->doubtful || install->open;
+    install->open = true;
     if (install_target(relay, install)->kind == RELAY_MITIGATOR) {
         if (!withdraw) {
             relay->effects->job_start(relay->arg, install);
@@ -279,7 +284,8 @@ static void put_overridden(struct relay *relay, struct install *gone)
 
 void install_withdraw(struct relay *relay, struct install *install)
 {
-    bool nothing_there = install->state == INSTALL_REFUSED || (install->state == INSTALL_PUT && !install->sent);
+    bool nothing_there =
+        (install->state == INSTALL_REFUSED && !install->doubtful) || (install->state == INSTALL_PUT && !install->sent);
 
     detach(install);
     install->awaited = false;
@@ -300,9 +306,9 @@ void install_schedule(struct relay *relay, struct install *install)
 {
     int64_t at = install->retry_ms;
 
-    /* Past its granted lifetime it is gone there by itself. */
-    if (install->state == INSTALL_WITHDRAW && install->granted_until_ms < at)
-        at = install->granted_until_ms;
+    /* Past its lifetime it is gone there by itself. */
+    if (install->state == INSTALL_WITHDRAW && install->lasts_until_ms < at)
+        at = install->lasts_until_ms;
     deadline_set(relay->timers, &install->timer.deadline, at);
 }
 

@@ -357,10 +357,13 @@ static int place_install(struct relay *relay, const struct loaded_install *loade
     install->mid = loaded->mid;
     install->trigger = loaded->trigger;
     install->granted_until_ms = loaded->granted_until_ms;
+    if (loaded->state == INSTALL_WITHDRAW) /* of others refreshes since are not on record */
+        install->lasts_until_ms = loaded->granted_until_ms;
     install->hop_limit = loaded->hop_limit;
     install->status = loaded->status;
     install->scope = loaded->scope ? scope_ref(loaded->scope) : NULL;
     install->sent = true;
+    install->open = loaded->state == INSTALL_PUT;
     install->state = loaded->state;
     install->awaited = loaded->state == INSTALL_PUT;
     if (loaded->state == INSTALL_WITHDRAW)

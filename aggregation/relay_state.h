@@ -177,12 +177,15 @@ struct install {
     struct install *blocks;
     bool pending;  /* something is to be sent */
     bool sent;     /* it may be there already */
+    bool open;     /* sent, and not answered: so it may be there whatever is said of the next one sent */
+    bool doubtful; /* refused, and perhaps there nevertheless: it is deleted when it is not wanted any more */
     bool efficacy; /* ... as an efficacy update */
     bool awaited;  /* its answer is part of the verdict that a mitigation waits for */
     uint8_t hop_limit;
     int64_t answered_ms;      /* when a put was last answered 2.xx; 0: never */
     int64_t granted_until_ms; /* what the upstream granted */
     int64_t granted_ms;       /* for how long that was */
+    int64_t lasts_until_ms;   /* it may be there for so long: asked for, if not granted; RELAY_FOREVER: not known */
     int64_t hold_until_ms;    /* retry-timer of an upstream that deactivated it: not before (section 4.4.2.1) */
     int64_t retry_ms;         /* refresh at half-life, or a put again after 5.03; RELAY_FOREVER: none */
     enum wire_status status;  /* 0: not known yet */

@@ -38,7 +38,7 @@ static void accepted(struct relay *relay, int64_t now, struct install *install,
 
     install->state = INSTALL_LIVE;
     install->refusal = 0;
-    install->efficacy = false;
+    install->efficacy = install->open = install->doubtful = false;
     install->answered_ms = now;
     if (body && body->type == WIRE_MITIGATION && body->scope_count == 1) {
         if (body->scopes[0].has_lifetime)
@@ -46,6 +46,8 @@ static void accepted(struct relay *relay, int64_t now, struct install *install,
         set_conflict(install, body->scopes[0].conflict);
     }
     set_granted(install, now, lifetime);
+    if (!answer->repeated || install->granted_until_ms > install->lasts_until_ms)
+        install->lasts_until_ms = install->granted_until_ms;
     if (!was_live)
         record_install(relay, install);
     if (install->bundle)
@@ -136,6 +138,8 @@ static void refused(struct relay *relay, int64_t now, struct install *install,
     const struct wire_message *body = answer->body;
     int64_t wait = answer->max_age > 0 ? answer->max_age * 1000 : RETRY_REFUSED_MS;
 
+    install->open = false;
+    install->doubtful = install->doubtful || answer->repeated;
     install->refusal = answer->code;
     install->refusal_max_age = answer->max_age;
     install->efficacy = false;
@@ -152,7 +156,8 @@ static void refused(struct relay *relay, int64_t now, struct install *install,
         return;
     }
     if (install->superseded) { /* what replaces it was there first: nothing is lost */
-        install_remove(relay, install);
+        install->state = INSTALL_REFUSED;
+        install_withdraw(relay, install);
         return;
     }
     /* 5.03 is "not now": it is tried again, unless the client is told no. So is what only its scope was changed

@@ -141,6 +141,7 @@ static void do_answer(struct script *script, char **words)
     struct relay_upstream_answer answer = {.code = (int)strtol(words[2], NULL, 10) * 100 +
                                                    (int)strtol(words[2] + 2, NULL, 10),
                                            .max_age = word_number(words, "max-age", -1),
+                                           .repeated = word_there(words, "repeated"),
                                            .diagnostic = word_value(words, "text")};
 
     word_scope(words, &scope);
