@@ -153,7 +153,7 @@ static void show(struct relay *relay, int64_t now, struct mitigation *mitigation
     mitigation_schedule(relay, mitigation);
 }
 
-/* Nothing that is there serves it, and what should was refused. */
+/* Nothing that is there serves it, and what should was refused; 5.03 is "not now". */
 static bool refuses(const struct demand *demand)
 {
     const struct install *install;
@@ -163,7 +163,7 @@ static bool refuses(const struct demand *demand)
     {
         if (!install->superseded && install->state == INSTALL_PUT)
             return false;
-        refused = refused || (!install->superseded && install->state == INSTALL_REFUSED);
+        refused = refused || (!install->superseded && install->state == INSTALL_REFUSED && install->refusal != 503);
     }
     return refused && !demand_covered(demand);
 }
@@ -190,7 +190,8 @@ static size_t report(const struct demand *demand, struct status_report *reports,
     }
     DL_FOREACH(demand->bundle->installs, install)
     {
-        if (count < most && install->state != INSTALL_REFUSED && install->superseded == !any)
+        if (count < most && install->state != INSTALL_REFUSED && install->superseded == !any &&
+            !(install->superseded && install_over(install)))
             reports[count++] = report_of(install);
     }
     if (count == 0 && most)

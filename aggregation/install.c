@@ -168,6 +168,12 @@ void install_block(struct install *install)
     }
 }
 
+bool install_over(const struct install *install)
+{
+    return !install->cuid->job && install->status >= WIRE_STATUS_CLIENT_WITHDRAWN &&
+           install->status <= WIRE_STATUS_WITHDRAWN;
+}
+
 static void detach(struct install *install)
 {
     if (!install->bundle)

@@ -377,6 +377,8 @@ void install_attach(struct relay *relay, struct install *install, struct bundle 
 void install_move(struct install *install, struct bundle *bundle);
 /* The same mid under the same cuid is being withdrawn: the new one must not overtake that. */
 void install_block(struct install *install);
+/* An upstream said that this one is over: that is no status of what is put in its place. */
+bool install_over(const struct install *install);
 /* When to refresh there what was granted for a shorter time than is wanted. */
 void install_plan_refresh(struct install *install, int64_t now);
 const struct relay_target *install_target(const struct relay *relay, const struct install *install);

@@ -203,12 +203,13 @@ static void tell(struct relay *relay, int64_t now, struct bundle *bundle)
     {
         told[count++] = demand->mitigation;
     }
-    for (size_t i = 0; i < count; i++) {
+    /* Verdicts first: when one that asked for too much is gone, the others may not be refused any more. */
+    for (size_t i = 0; i < count; i++)
         if (!told[i]->gone.queued)
             verdict_check(relay, now, told[i], false);
+    for (size_t i = 0; i < count; i++)
         if (!told[i]->gone.queued)
             feedback(relay, now, told[i]);
-    }
     free(told);
 }
 
