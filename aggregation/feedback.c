@@ -131,10 +131,13 @@ static void show(struct relay *relay, int64_t now, struct mitigation *mitigation
     bool counted = !same_counters(&mitigation->counters, &report->counters);
     enum wire_status status = report->status;
 
-    /* An upstream that lost our signal has triggered it there (section 4.7). */
+    /* An upstream that lost our signal has triggered it there (section 4.7): mitigators of ours join in, as they would
+     * after a restart. */
     if (!mitigation->trigger && !mitigation->active && status >= WIRE_STATUS_IN_PROGRESS &&
-        status <= WIRE_STATUS_EXCEEDED)
+        status <= WIRE_STATUS_EXCEEDED) {
         mitigation_set_active(mitigation, true, now);
+        reconcile(relay, now, mitigation, RECONCILE_CHANGE);
+    }
     mitigation->counters = report->counters;
     if (!mitigation->trigger && status == WIRE_STATUS_SIGNAL_LOSS) {
         if (!mitigation->activated && mitigation->active && !mitigation->repeats)
