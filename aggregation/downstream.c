@@ -268,10 +268,15 @@ out_of_memory:
 /* Asked for again while terminating: what still runs goes on, and the next period is longer. */
 static bool resume(struct relay *relay, int64_t now, const struct relay_put *put, struct mitigation *mitigation)
 {
+    uint32_t next_ms = doubled(relay, mitigation->terminating_ms);
+
     if (mitigation->state != MITIGATION_TERMINATING || !mitigation->outside ||
         put->scope->trigger != mitigation->trigger || !scope_equal(&put->scope->target, &mitigation->scope->target))
         return false;
-    mitigation->terminating_ms = doubled(relay, mitigation->terminating_ms);
+    if (settle_own(relay, now, put, mitigation) != 0) /* others may have been asked for meanwhile */
+        return true;
+    if (mitigation->terminating_ms < next_ms)
+        mitigation->terminating_ms = next_ms;
     mitigation->state_until_ms = RELAY_FOREVER;
     mitigation->attack_status = put->scope->attack_status;
     mitigation->hop_limit = put->hop_limit ? put->hop_limit : relay->policy->hop_limit;
