@@ -1,0 +1,211 @@
+/* shrink: chunks of steps first, then single ones, then what is in them, and the setup. */
+
+#include "tests/support/shrink.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HANGS_S 60
+
+static void *shared(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (memory == MAP_FAILED)
+        abort();
+    return memory;
+}
+
+static int wait_for(pid_t child)
+{
+    int status = 0;
+
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        abort();
+    return status;
+}
+
+static uint64_t run_seeds(uint64_t from, uint64_t to, uint64_t step, volatile uint64_t *running)
+{
+    for (uint64_t seed = from; seed <= to; seed += step) {
+        char failure[HISTORY_FAILURE];
+        struct story story;
+        bool passed;
+
+        *running = seed;
+        alarm(HANGS_S);
+        story_make(&story, seed, SERVER_SOUND);
+        passed = story_run(&story, NULL, failure);
+        story_free(&story);
+        if (!passed)
+            return seed;
+    }
+    *running = UINT64_MAX;
+    return 0;
+}
+
+uint64_t stories_run(uint64_t from, uint64_t to, uint64_t step)
+{
+    volatile uint64_t *running = shared(sizeof(*running));
+    uint64_t failed;
+    pid_t child;
+
+    fflush(NULL);
+    child = fork();
+    if (child == 0)
+        exit(run_seeds(from, to, step, running) ? 1 : 0);
+    failed = wait_for(child) == 0 ? 0 : *running;
+    munmap((void *)running, sizeof(*running));
+    return failed;
+}
+
+bool story_fails(const struct story *story, char failure[HISTORY_FAILURE])
+{
+    char *text = shared(HISTORY_FAILURE);
+    bool fails;
+    pid_t child;
+
+    fflush(NULL);
+    strcpy(text, "the process died: see the report above, or run this seed alone");
+    child = fork();
+    if (child == 0) {
+        int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+        dup2(nowhere, STDERR_FILENO); /* what a sanitizer says of each attempt */
+        alarm(HANGS_S);
+        _exit(story_run(story, NULL, text) ? 0 : 1);
+    }
+    fails = wait_for(child) != 0;
+    memcpy(failure, text, HISTORY_FAILURE);
+    munmap(text, HISTORY_FAILURE);
+    return fails;
+}
+
+static bool still_fails(const struct story *story)
+{
+    char failure[HISTORY_FAILURE];
+
+    return story_fails(story, failure);
+}
+
+/* Is it as bad without these? Then they are gone. */
+static bool remove_steps(struct story *story, size_t from, size_t count)
+{
+    struct story shorter = {story->setup, calloc(story->count, sizeof(*story->steps)), story->count - count};
+
+    memcpy(shorter.steps, story->steps, from * sizeof(*story->steps));
+    memcpy(shorter.steps + from, story->steps + from + count, (shorter.count - from) * sizeof(*story->steps));
+    if (!still_fails(&shorter)) {
+        free(shorter.steps);
+        return false;
+    }
+    free(story->steps);
+    *story = shorter;
+    return true;
+}
+
+static bool remove_chunks(struct story *story, size_t size)
+{
+    bool any = false;
+
+    /* From the end: what comes after the fault goes first. */
+    for (size_t end = story->count; end > 0; end = end > size ? end - size : 0)
+        any = remove_steps(story, end > size ? end - size : 0, end > size ? size : end) || any;
+    return any;
+}
+
+static bool simpler(struct story *story, uint16_t *number)
+{
+    uint16_t was = *number;
+
+    for (unsigned less = 0; less < was; less = less ? (less + was + 1) / 2 : was / 2 ? was / 2 : was) {
+        *number = (uint16_t)less;
+        if (still_fails(story))
+            return true;
+    }
+    *number = was;
+    return false;
+}
+
+static void simplify_steps(struct story *story)
+{
+    for (size_t i = 0; i < story->count; i++) {
+        struct step *step = &story->steps[i];
+
+        while (simpler(story, &step->a) || simpler(story, &step->b) || simpler(story, &step->c) ||
+               simpler(story, &step->d))
+            ;
+    }
+}
+
+/* One thing of the setup at a time, for a story that nobody has to read it for. */
+static void simplify_setup(struct story *story)
+{
+    const struct setup was = story->setup;
+    struct setup plain[6] = {was, was, was, was, was, was};
+
+    plain[0].nat = false;
+    plain[1].mitigator = false;
+    plain[1].recursion = RELAY_RECURSION_ALWAYS;
+    plain[2].body_max = 0;
+    plain[3].by_prefix = false;
+    plain[3].upstreams = 1;
+    plain[4].per_client = false;
+    plain[5].clients = 2;
+    for (size_t i = 0; i < 6; i++) {
+        struct setup before = story->setup;
+
+        story->setup = plain[i];
+        if (i > 0) { /* keeps what was simplified before */
+            story->setup.nat = before.nat && plain[i].nat;
+            story->setup.mitigator = before.mitigator && plain[i].mitigator;
+            story->setup.recursion = story->setup.mitigator ? before.recursion : RELAY_RECURSION_ALWAYS;
+            story->setup.body_max = before.body_max ? plain[i].body_max : 0;
+            story->setup.by_prefix = before.by_prefix && plain[i].by_prefix;
+            story->setup.upstreams = before.upstreams < plain[i].upstreams ? before.upstreams : plain[i].upstreams;
+            story->setup.per_client = before.per_client && plain[i].per_client;
+        }
+        if (memcmp(&story->setup, &before, sizeof(before)) == 0 || !still_fails(story))
+            story->setup = before;
+    }
+}
+
+void story_shrink(struct story *story)
+{
+    bool again = true;
+
+    for (size_t size = story->count / 2; size > 1; size /= 2)
+        remove_chunks(story, size);
+    simplify_setup(story);
+    while (again) { /* one that could not go before can when another is gone */
+        again = remove_chunks(story, 1);
+        if (!again) {
+            simplify_steps(story);
+            again = remove_chunks(story, 1);
+        }
+    }
+}
+
+void story_report(const struct story *story, FILE *out)
+{
+    char failure[HISTORY_FAILURE];
+    pid_t child;
+
+    story_fails(story, failure);
+    fprintf(out, "# %s\n", failure);
+    story_print(story, out);
+    fflush(NULL);
+    child = fork(); /* as far as it goes */
+    if (child == 0) {
+        alarm(HANGS_S);
+        story_run(story, out, failure);
+        fflush(out);
+        _exit(0);
+    }
+    wait_for(child);
+    fprintf(out, "# %s\n", failure);
+}
