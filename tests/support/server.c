@@ -48,8 +48,7 @@ int server_put(struct server *server, const struct server_request *request)
         if (server->requests[i].mid > request->mid && overlapped(&server->requests[i], request))
             return 409;
     for (size_t i = 0; i < server->count; i++)
-        if (server->requests[i].mid < request->mid && overlapped(&server->requests[i], request) &&
-            server->fault != SERVER_KEEPS_OVERLAPPED)
+        if (server->requests[i].mid < request->mid && overlapped(&server->requests[i], request))
             drop(server, i--);
     drop_mid(server, request->target, request->cuid, request->mid, false);
     drop_mid(server, request->target, request->cuid, request->mid, true);
@@ -59,6 +58,12 @@ int server_put(struct server *server, const struct server_request *request)
 
 void server_delete(struct server *server, size_t target, const char *cuid, uint32_t mid)
 {
+    size_t there = 0;
+
+    for (size_t i = 0; i < server->count; i++)
+        there += same_cuid(&server->requests[i], target, cuid) && !server->requests[i].refused;
+    if (server->fault == SERVER_KEEPS_DELETED && there > 2)
+        return;
     drop_mid(server, target, cuid, mid, false);
     drop_mid(server, target, cuid, mid, true);
     if (server->fault == SERVER_LOSES_NEIGHBOUR && server->count && same_cuid(&server->requests[0], target, cuid))

@@ -24,8 +24,8 @@ struct server_request {
 /* Planted faults, to see that histories find one and are shrunk. */
 enum server_fault {
     SERVER_SOUND,
-    SERVER_KEEPS_OVERLAPPED, /* a higher mid does not delete what it overlaps */
-    SERVER_LOSES_NEIGHBOUR,  /* a delete of one also deletes the last one of that cuid */
+    SERVER_KEEPS_DELETED,   /* a delete does nothing when there are three or more requests of that cuid */
+    SERVER_LOSES_NEIGHBOUR, /* a delete of one also deletes the oldest one, if it is of that cuid */
 };
 
 struct server {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define HANGS_S 60
+#define PAIRS_MAX 40 /* steps: of more, trying all pairs takes too long */
 
 static void *shared(size_t size)
 {
@@ -93,12 +94,13 @@ static bool still_fails(const struct story *story)
 }
 
 /* Is it as bad without these? Then they are gone. */
-static bool remove_steps(struct story *story, size_t from, size_t count)
+static bool remove_both(struct story *story, size_t from, size_t count, size_t other, size_t other_count)
 {
-    struct story shorter = {story->setup, calloc(story->count, sizeof(*story->steps)), story->count - count};
+    struct story shorter = {story->setup, calloc(story->count, sizeof(*story->steps)), 0};
 
-    memcpy(shorter.steps, story->steps, from * sizeof(*story->steps));
-    memcpy(shorter.steps + from, story->steps + from + count, (shorter.count - from) * sizeof(*story->steps));
+    for (size_t i = 0; i < story->count; i++)
+        if ((i < from || i >= from + count) && (i < other || i >= other + other_count))
+            shorter.steps[shorter.count++] = story->steps[i];
     if (!still_fails(&shorter)) {
         free(shorter.steps);
         return false;
@@ -106,6 +108,21 @@ static bool remove_steps(struct story *story, size_t from, size_t count)
     free(story->steps);
     *story = shorter;
     return true;
+}
+
+static bool remove_steps(struct story *story, size_t from, size_t count)
+{
+    return remove_both(story, from, count, 0, 0);
+}
+
+/* Two that need each other: a request and the step that let it pass, or one that only changes what numbers mean. */
+static bool remove_pair(struct story *story)
+{
+    for (size_t last = story->count > PAIRS_MAX ? 0 : story->count; last-- > 1;)
+        for (size_t first = last; first-- > 0;)
+            if (remove_both(story, first, 1, last, 1))
+                return true;
+    return false;
 }
 
 static bool remove_chunks(struct story *story, size_t size)
@@ -122,11 +139,14 @@ static bool simpler(struct story *story, uint16_t *number)
 {
     uint16_t was = *number;
 
-    for (unsigned less = 0; less < was; less = less ? (less + was + 1) / 2 : was / 2 ? was / 2 : was) {
-        *number = (uint16_t)less;
-        if (still_fails(story))
-            return true;
-    }
+    if (was == 0)
+        return false;
+    *number = 0;
+    if (still_fails(story))
+        return true;
+    *number = was / 2;
+    if (was > 1 && still_fails(story))
+        return true;
     *number = was;
     return false;
 }
@@ -134,11 +154,11 @@ static bool simpler(struct story *story, uint16_t *number)
 static void simplify_steps(struct story *story)
 {
     for (size_t i = 0; i < story->count; i++) {
-        struct step *step = &story->steps[i];
+        uint16_t *const numbers[] = {&story->steps[i].a, &story->steps[i].b, &story->steps[i].c, &story->steps[i].d};
 
-        while (simpler(story, &step->a) || simpler(story, &step->b) || simpler(story, &step->c) ||
-               simpler(story, &step->d))
-            ;
+        for (size_t k = 0; k < sizeof(numbers) / sizeof(numbers[0]); k++)
+            while (simpler(story, numbers[k]))
+                ;
     }
 }
 
@@ -182,10 +202,10 @@ void story_shrink(struct story *story)
         remove_chunks(story, size);
     simplify_setup(story);
     while (again) { /* one that could not go before can when another is gone */
-        again = remove_chunks(story, 1);
+        again = remove_chunks(story, 1) || remove_pair(story);
         if (!again) {
             simplify_steps(story);
-            again = remove_chunks(story, 1);
+            again = remove_chunks(story, 1) || remove_pair(story);
         }
     }
 }

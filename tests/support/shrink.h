@@ -12,7 +12,7 @@ uint64_t stories_run(uint64_t from, uint64_t to, uint64_t step);
 
 /* failure: why, if it does. */
 bool story_fails(const struct story *story, char failure[HISTORY_FAILURE]);
-/* Without one more of its steps, or with any of its numbers halved, it passes. */
+/* Without any one of its steps, or any two when they are few, or with a number of it 0 or halved, it passes. */
 void story_shrink(struct story *story);
 /* What failed, its steps, and all of it as a scenario script with what did happen. */
 void story_report(const struct story *story, FILE *out);
