@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregation/leaving.h"
 #include "aggregation/relay_state.h"
 
 const struct relay_target *install_target(const struct relay *relay, const struct install *install)
@@ -94,6 +95,7 @@ void upstream_cuid_release(struct relay *relay, struct upstream_cuid_state *cuid
     relay->effects->upstream_cuid_gone(relay->arg, &cuid->public);
     LL_DELETE2(requester->cuids, cuid, requester_next);
     HASH_DEL(relay->cuids, cuid);
+    leaving_free(cuid);
     overlap_index_free(cuid->index[0]);
     overlap_index_free(cuid->index[1]);
     free(cuid);
@@ -143,29 +145,15 @@ void install_move(struct install *install, struct bundle *bundle)
     DL_APPEND(bundle->installs, install);
 }
 
-/* With the same mid, or an overlapping one with a higher mid (after a rollover), it must be deleted first. */
-static bool overtakes(const struct install *other, const struct install *install)
-{
-    return other->mid == install->mid ||
-           (other->mid > install->mid && other->trigger == install->trigger && other->scope && install->scope &&
-            scope_overlap(&other->scope->target, &install->scope->target));
-}
-
 void install_block(struct install *install)
 {
-    struct install *other;
-
-    if (install->cuid->job)
-        return;
     /* One after the other: when it is gone, the next is looked for. */
-    DL_FOREACH2(install->cuid->installs, other, cuid_next)
-    {
-        if (other != install && !other->blocks && other->state == INSTALL_WITHDRAW && overtakes(other, install)) {
-            install->blocked_by = other;
-            other->blocks = install;
-            return;
-        }
-    }
+    struct install *other = install->cuid->job ? NULL : leaving_before(install);
+
+    if (!other)
+        return;
+    install->blocked_by = other;
+    other->blocks = install;
 }
 
 bool install_over(const struct install *install)
@@ -201,6 +189,7 @@ void install_free(struct relay *relay, struct install *install)
     struct upstream_cuid_state *cuid = install->cuid;
 
     relay->effects->forget(relay->arg, install);
+    leaving_remove(install);
     deadline_cancel(relay->timers, &install->timer.deadline);
     HASH_DEL(relay->installs, install);
     DL_DELETE2(cuid->installs, install, cuid_prev, cuid_next);
@@ -252,6 +241,7 @@ void install_remove(struct relay *relay, struct install *install)
 
     if (install->state == INSTALL_GONE)
         return;
+    leaving_remove(install);
     install->state = INSTALL_GONE;
     install->superseded = false;
     detach(install);
@@ -299,7 +289,7 @@ void install_withdraw(struct relay *relay, struct install *install)
         install_remove(relay, install);
         return;
     }
-    install->state = INSTALL_WITHDRAW;
+    leaving_add(install);
     install->retry_ms = RELAY_FOREVER;
     record_install(relay, install);
     install_schedule(relay, install);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregation/leaving.h"
 #include "aggregation/record.h"
 #include "aggregation/relay_state.h"
 
@@ -219,7 +220,7 @@ static int loose_keep(struct relay *relay, struct install *install, const struct
         HASH_ADD_KEYPTR(hh, relay->loose, loose->key, loose->length, loose);
     if (other || !loose->hh.tbl) {
         free(loose);
-        install->state = INSTALL_WITHDRAW; /* the same again: one of them goes */
+        leaving_add(install); /* the same again: one of them goes */
     }
     return 0;
 }
@@ -366,8 +367,10 @@ static int place_install(struct relay *relay, const struct loaded_install *loade
     install->open = loaded->state == INSTALL_PUT;
     install->state = loaded->state;
     install->awaited = loaded->state == INSTALL_PUT;
-    if (loaded->state == INSTALL_WITHDRAW)
+    if (loaded->state == INSTALL_WITHDRAW) {
+        leaving_add(install);
         return 0;
+    }
     return loose_keep(relay, install, requester, loaded->member_mid >= 0 ? (uint32_t)loaded->member_mid : 0);
 }
 

@@ -201,6 +201,8 @@ struct install {
     struct install *prev, *next;           /* of the bundle */
     struct install *cuid_prev, *cuid_next; /* of the upstream cuid */
     UT_hash_handle hh;                     /* by id */
+    UT_hash_handle mid_hh;                 /* of those that leave */
+    bool leaving;
 };
 
 struct upstream_cuid_state {
@@ -211,6 +213,9 @@ struct upstream_cuid_state {
     bool job;                          /* the target is a mitigator */
     bool merges;                       /* overlapping demands are bundled */
     struct overlap_index *index[2];    /* of demands, by trigger; NULL: nothing is merged */
+    struct overlap_index *leaving[2];  /* of installs that are withdrawn (leaving.h), the same; NULL: none yet */
+    struct install *leaving_mids;
+    bool leaving_walked; /* memory ran out: some are in neither */
     size_t bundle_count;
     struct install *installs;
     size_t active_count;

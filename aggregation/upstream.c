@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregation/leaving.h"
 #include "aggregation/relay_state.h"
 
 #define RETRY_REFUSED_MS 30000 /* after 5.03 without Max-Age */
@@ -122,10 +123,10 @@ static bool held_up(const struct install *install)
 {
     const struct install *other;
 
-    DL_FOREACH2(install->cuid->installs, other, cuid_next)
-    {
-        if ((other->state == INSTALL_WITHDRAW || (!other->cuid->merges && undecided(other))) &&
-            other->mid > install->mid && other->trigger == install->trigger && other->scope && install->scope &&
+    if (leaving_above(install))
+        return true;
+    for (other = install->cuid->merges ? NULL : install->cuid->installs; other; other = other->cuid_next) {
+        if (undecided(other) && other->mid > install->mid && other->trigger == install->trigger && other->scope && install->scope &&
             scope_overlap(&other->scope->target, &install->scope->target))
             return true;
     }
@@ -350,7 +351,7 @@ static void withdraw_unknown(struct relay *relay, struct upstream_cuid_state *cu
         return; /* the next repair sees it again */
     install->mid = scope->mid;
     install->sent = true;
-    install->state = INSTALL_WITHDRAW;
+    leaving_add(install);
     record_install(relay, install);
     install_send(relay, install);
 }
