@@ -158,6 +158,13 @@ static bool room(struct relay *relay, const struct relay_put *put)
                     put->limits.mitigations);
         return false;
     }
+    /* While an upstream is silent, what was put and withdrawn stays until it has heard of it. */
+    if (identity && identity->install_count / RELAY_INSTALLS_A_MITIGATION / relay->policy->target_count >=
+                        put->limits.mitigations) {
+        answer_text(relay, put->exchange, 503, RETRY_FULL_S,
+                    "too much that this client has withdrawn is not yet withdrawn upstream");
+        return false;
+    }
     if (relay->mitigation_count >= relay->policy->mitigations_max) {
         answer_text(relay, put->exchange, 503, RETRY_FULL_S, "the gateway is near capacity");
         return false;
@@ -224,6 +231,8 @@ static void create(struct relay *relay, int64_t now, const struct relay_put *put
         return;
     }
     requester = requester_get(relay, &put->requester);
+    if (requester)
+        relay->payer = requester->identity;
     if (requester)
         mitigation = mitigation_new(relay, requester, put->mid, &put->scope->target, outside);
     scope_unref(outside);
@@ -304,6 +313,7 @@ void relay_put(struct relay *relay, int64_t now, const struct relay_put *put)
         relay->effects->ignore(relay->arg, put->exchange); /* section 4.4.3: silently */
         return;
     }
+    relay->payer = requester ? requester->identity : NULL;
     if (live) {
         refresh(relay, now, put, mitigation);
     } else if (!mitigation || !resume(relay, now, put, mitigation)) {
@@ -313,6 +323,7 @@ void relay_put(struct relay *relay, int64_t now, const struct relay_put *put)
             mitigation_remove(relay, now, mitigation);
         create(relay, now, put, terminating_ms);
     }
+    relay->payer = NULL;
     effects_flush(relay);
 }
 
@@ -334,6 +345,7 @@ void relay_delete(struct relay *relay, int64_t now, const struct relay_requester
     struct requester_state *requester = requester_look(relay, from->cdid, from->cuid);
     struct mitigation *mitigation = requester ? mitigation_look(requester, mid) : NULL;
 
+    relay->payer = requester ? requester->identity : NULL;
     if (mitigation && mitigation->state == MITIGATION_LIVE) {
         for (size_t i = 0; i < mitigation->exchange_count; i++)
             answer_text(relay, mitigation->exchanges[i], 503, -1, "mid %u was withdrawn meanwhile", mid);
@@ -346,6 +358,7 @@ void relay_delete(struct relay *relay, int64_t now, const struct relay_requester
     } else if (mitigation && mitigation->state == MITIGATION_ENDED) {
         mitigation_remove(relay, now, mitigation);
     }
+    relay->payer = NULL;
     answer_empty(relay, exchange, 202);
     effects_flush(relay);
 }

@@ -194,6 +194,8 @@ void install_free(struct relay *relay, struct install *install)
     HASH_DEL(relay->installs, install);
     DL_DELETE2(cuid->installs, install, cuid_prev, cuid_next);
     cuid->public.install_count--;
+    if (install->payer)
+        install->payer->install_count--;
     scope_unref(install->scope);
     free(install->conflict);
     free(install);

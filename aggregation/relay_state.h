@@ -27,6 +27,8 @@
 #define RELAY_LINGER_MS 10000 /* a terminated mitigation stays this long, for its last notification */
 #define RELAY_FOREVER INT64_MAX
 
+#define RELAY_INSTALLS_A_MITIGATION 16 /* at each target: what a silent upstream makes us keep for one client */
+
 /* Numbers of enum store_table, which aggregation must not include. They are on disk. */
 enum { TABLE_BINDING = 2, TABLE_MITIGATION = 3, TABLE_INSTALL = 4, TABLE_COUNTER = 5 };
 
@@ -57,8 +59,9 @@ struct binding {
 
 struct binding_count {
     char identity[160];
-    size_t count;      /* cuids */
-    size_t live_count; /* mitigations of all of them: the limit is the client's, not the cuid's */
+    size_t count;         /* cuids */
+    size_t live_count;    /* mitigations of all of them: the limit is the client's, not the cuid's */
+    size_t install_count; /* installs that its puts and deletes made, and that are not yet gone */
     UT_hash_handle hh;
 };
 
@@ -170,9 +173,10 @@ struct install {
     bool trigger;
     enum install_state state;
     struct scope *scope;
-    struct bundle *bundle;      /* NULL: nobody's, to be withdrawn */
-    bool superseded;            /* no longer wanted; stays until what replaces it is accepted */
-    bool kept;                  /* scratch: wanted as it is */
+    struct bundle *bundle; /* NULL: nobody's, to be withdrawn */
+    bool superseded;       /* no longer wanted; stays until what replaces it is accepted */
+    bool kept;             /* scratch: wanted as it is */
+    struct binding_count *payer;
     struct install *blocked_by; /* same cuid and mid upstream, being withdrawn: that comes first */
     struct install *blocks;
     bool pending;  /* something is to be sent */
@@ -242,7 +246,8 @@ struct relay {
     struct binding_count *binding_counts;
     struct counter *counters;
     struct counter *install_ids;
-    uint64_t first_mid; /* of ours, where none is on record */
+    struct binding_count *payer; /* who makes the installs that are made now; NULL: nobody's put or delete */
+    uint64_t first_mid;          /* of ours, where none is on record */
     struct upstream_cuid_state *cuids;
     struct install *installs;
     struct overlap_index *index; /* of all requesters, for conflicts between them; NULL: not needed */

@@ -126,8 +126,8 @@ static bool held_up(const struct install *install)
     if (leaving_above(install))
         return true;
     for (other = install->cuid->merges ? NULL : install->cuid->installs; other; other = other->cuid_next) {
-        if (undecided(other) && other->mid > install->mid && other->trigger == install->trigger && other->scope && install->scope &&
-            scope_overlap(&other->scope->target, &install->scope->target))
+        if (undecided(other) && other->mid > install->mid && other->trigger == install->trigger && other->scope &&
+            install->scope && scope_overlap(&other->scope->target, &install->scope->target))
             return true;
     }
     return false;

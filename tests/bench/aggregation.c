@@ -427,9 +427,8 @@ static void load(struct bench *bench)
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         for (record = bench->records; record; record = record->hh.next)
-            if (record->table == tables[i] &&
-                relay_load(bench->relay, record->table, record->key, record->key_length, record->value, record->length,
-                           error, sizeof(error)) != 0)
+            if (record->table == tables[i] && relay_load(bench->relay, record->table, record->key, record->key_length,
+                                                         record->value, record->length, error, sizeof(error)) != 0)
                 fail(error);
     relay_start(bench->relay, bench->now);
     settle(bench);

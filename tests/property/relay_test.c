@@ -48,8 +48,8 @@ static void test_dotsgw_design_5_random_histories_end_in_the_plan(void **state)
     uint64_t failed;
 
     (void)state;
-    failed = seed ? stories_run(seed, seed, 1)
-                  : stories_run(1 + shard, number_from("DOTSGW_HISTORIES", HISTORIES), shards);
+    failed =
+        seed ? stories_run(seed, seed, 1) : stories_run(1 + shard, number_from("DOTSGW_HISTORIES", HISTORIES), shards);
     if (seed || (failed && failed != UINT64_MAX))
         report(seed ? seed : failed, failed != 0 && failed != UINT64_MAX);
     assert_int_equal(failed, 0);

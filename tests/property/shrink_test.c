@@ -56,7 +56,7 @@ static void check_report(const struct story *story)
     rewind(out);
     assert_int_equal(fread(text, 1, length, out), length);
     assert_non_null(strstr(text, "# 1. "));           /* the steps */
-    assert_non_null(strstr(text, "\ntarget isp-a "));  /* the script */
+    assert_non_null(strstr(text, "\ntarget isp-a ")); /* the script */
     assert_non_null(strstr(text, "\nput c"));
     assert_non_null(strstr(text, "\n> put isp-"));
     fclose(out);

@@ -46,10 +46,10 @@ static void make_setup(struct setup *setup, uint64_t seed, uint64_t *random)
 static const struct {
     enum step_kind kind;
     unsigned share;
-} shares[] = {{STEP_PUT, 260},  {STEP_AGAIN, 70},   {STEP_WITHDRAW, 100}, {STEP_LOST, 20},  {STEP_DELIVER, 280},
-              {STEP_COPY, 15},  {STEP_LATE, 15},    {STEP_STATUS, 40},    {STEP_UP, 30},    {STEP_LISTED, 30},
-              {STEP_CUT, 10},   {STEP_FORGET, 8},   {STEP_HOLD, 12},      {STEP_COMMIT, 20}, {STEP_CRASH, 10},
-              {STEP_DOOM, 10},  {STEP_REPORT, 20},  {STEP_RECURSE, 10},   {STEP_TIME, 40}};
+} shares[] = {{STEP_PUT, 260}, {STEP_AGAIN, 70},  {STEP_WITHDRAW, 100}, {STEP_LOST, 20},   {STEP_DELIVER, 280},
+              {STEP_COPY, 15}, {STEP_LATE, 15},   {STEP_STATUS, 40},    {STEP_UP, 30},     {STEP_LISTED, 30},
+              {STEP_CUT, 10},  {STEP_FORGET, 8},  {STEP_HOLD, 12},      {STEP_COMMIT, 20}, {STEP_CRASH, 10},
+              {STEP_DOOM, 10}, {STEP_REPORT, 20}, {STEP_RECURSE, 10},   {STEP_TIME, 40}};
 
 static struct step make_step(uint64_t *random)
 {
@@ -90,10 +90,9 @@ void story_free(struct story *story)
 
 void story_print(const struct story *story, FILE *out)
 {
-    static const char *const names[STEP_KINDS] = {"put",    "again",  "withdraw", "signal-lost", "deliver",
-                                                  "copy",   "late",   "status",   "up",          "listed",
-                                                  "cut",    "forget", "hold",     "commit",      "crash",
-                                                  "doom",   "time",   "report",   "recurse"};
+    static const char *const names[STEP_KINDS] = {
+        "put", "again",  "withdraw", "signal-lost", "deliver", "copy", "late", "status", "up",     "listed",
+        "cut", "forget", "hold",     "commit",      "crash",   "doom", "time", "report", "recurse"};
 
     for (size_t i = 0; i < story->count; i++) {
         const struct step *step = &story->steps[i];
@@ -280,9 +279,15 @@ static int64_t duration(const struct step *step)
 
 static enum outcome outcome_of(const struct setup *setup, unsigned number)
 {
-    static const enum outcome outcomes[16] = {
-        [7] = OUTCOME_ANSWER_LOST, OUTCOME_ANSWER_LOST, OUTCOME_SHORT, OUTCOME_SHORT,     OUTCOME_TWICE,
-        OUTCOME_BUSY,              OUTCOME_BAD,         OUTCOME_FORBIDDEN, OUTCOME_CONFLICT};
+    static const enum outcome outcomes[16] = {[7] = OUTCOME_ANSWER_LOST,
+                                              OUTCOME_ANSWER_LOST,
+                                              OUTCOME_SHORT,
+                                              OUTCOME_SHORT,
+                                              OUTCOME_TWICE,
+                                              OUTCOME_BUSY,
+                                              OUTCOME_BAD,
+                                              OUTCOME_FORBIDDEN,
+                                              OUTCOME_CONFLICT};
     enum outcome outcome = outcomes[number % 16];
 
     return outcome >= OUTCOME_BAD && !setup->refuses ? OUTCOME_ANSWERED : outcome;
@@ -294,26 +299,65 @@ static void take_step(struct history *history, const struct step *step)
     size_t target = step->a % setup->upstreams;
 
     switch (step->kind) {
-    case STEP_PUT: history_put(history, step); break;
-    case STEP_AGAIN: history_again(history, step); break;
-    case STEP_WITHDRAW: history_withdraw(history, step->a % setup->clients, step->b); break;
-    case STEP_LOST: history_lost(history, step->a % setup->clients); break;
-    case STEP_DELIVER: history_deliver(history, step->a, outcome_of(setup, step->b)); break;
-    case STEP_COPY: history_copy(history, step->a); break;
-    case STEP_LATE: history_late(history, step->a); break;
-    case STEP_STATUS: history_status(history, step); break;
-    case STEP_UP: history_up(history, target); break;
-    case STEP_LISTED: history_listed(history, target); break;
-    case STEP_CUT: history_cut(history, target); break;
-    case STEP_FORGET: server_forget(&history->server, target); break;
-    case STEP_HOLD: commit(history, true); break;
-    case STEP_COMMIT: commit(history, false); break;
-    case STEP_CRASH: crash(history); break;
-    case STEP_DOOM: doom(history, 1 + step->a % 12); break;
-    case STEP_TIME: pass(history, duration(step)); break;
-    case STEP_REPORT: history_report(history, step->a); break;
-    case STEP_RECURSE: history_recurse(history, step); break;
-    case STEP_KINDS: break;
+    case STEP_PUT:
+        history_put(history, step);
+        break;
+    case STEP_AGAIN:
+        history_again(history, step);
+        break;
+    case STEP_WITHDRAW:
+        history_withdraw(history, step->a % setup->clients, step->b);
+        break;
+    case STEP_LOST:
+        history_lost(history, step->a % setup->clients);
+        break;
+    case STEP_DELIVER:
+        history_deliver(history, step->a, outcome_of(setup, step->b));
+        break;
+    case STEP_COPY:
+        history_copy(history, step->a);
+        break;
+    case STEP_LATE:
+        history_late(history, step->a);
+        break;
+    case STEP_STATUS:
+        history_status(history, step);
+        break;
+    case STEP_UP:
+        history_up(history, target);
+        break;
+    case STEP_LISTED:
+        history_listed(history, target);
+        break;
+    case STEP_CUT:
+        history_cut(history, target);
+        break;
+    case STEP_FORGET:
+        server_forget(&history->server, target);
+        break;
+    case STEP_HOLD:
+        commit(history, true);
+        break;
+    case STEP_COMMIT:
+        commit(history, false);
+        break;
+    case STEP_CRASH:
+        crash(history);
+        break;
+    case STEP_DOOM:
+        doom(history, 1 + step->a % 12);
+        break;
+    case STEP_TIME:
+        pass(history, duration(step));
+        break;
+    case STEP_REPORT:
+        history_report(history, step->a);
+        break;
+    case STEP_RECURSE:
+        history_recurse(history, step);
+        break;
+    case STEP_KINDS:
+        break;
     }
     world_advance(&history->world, history->world.now);
     if (!history->world.dead)

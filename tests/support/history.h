@@ -62,9 +62,9 @@ struct setup {
     bool mitigator, identity_client, per_client, by_prefix, nat;
     enum relay_recursion recursion;
     size_t body_max;
-    bool lives_long;  /* nobody's lifetime ends meanwhile */
-    bool refuses;     /* upstreams refuse for good now and then */
-    unsigned rare;    /* the plan is checked after every so many steps: 1 but for long histories */
+    bool lives_long; /* nobody's lifetime ends meanwhile */
+    bool refuses;    /* upstreams refuse for good now and then */
+    unsigned rare;   /* the plan is checked after every so many steps: 1 but for long histories */
     enum server_fault fault;
 };
 
@@ -127,10 +127,10 @@ struct history {
     bool up[HISTORY_UPSTREAMS];
     struct server_request *listing[HISTORY_UPSTREAMS]; /* on its way; NULL: none */
     size_t listing_count[HISTORY_UPSTREAMS];
-    unsigned sent;      /* puts and deletes that northbound was asked to send */
-    unsigned exchanges; /* so far: their names */
-    char at[40];        /* the last change of the time, not yet in the script */
-    FILE *script;       /* NULL: nobody wants it */
+    unsigned sent;                 /* puts and deletes that northbound was asked to send */
+    unsigned exchanges;            /* so far: their names */
+    char at[40];                   /* the last change of the time, not yet in the script */
+    FILE *script;                  /* NULL: nobody wants it */
     char failure[HISTORY_FAILURE]; /* "": none so far */
 };
 

@@ -142,10 +142,8 @@ static void put(struct history *history, unsigned client, uint32_t mid)
 {
     struct asked *asked = history_asked(history, client, mid);
     const char *names[] = {asked->name};
-    struct wire_scope scope = {.has_lifetime = true,
-                               .lifetime = asked->lifetime,
-                               .trigger = asked->trigger,
-                               .has_trigger = !asked->trigger};
+    struct wire_scope scope = {
+        .has_lifetime = true, .lifetime = asked->lifetime, .trigger = asked->trigger, .has_trigger = !asked->trigger};
     struct relay_put request = {.limits = {.mitigations = 1000, .cuids = 16, .max_lifetime = 86400}};
     struct exchange *exchange;
     char name[16];

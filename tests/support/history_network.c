@@ -56,11 +56,10 @@ void history_install(struct world *world, struct install *install, bool withdraw
         return; /* asked for again when a session is up */
     if (history->outstanding_count == history->outstanding_size) {
         history->outstanding_size = history->outstanding_size ? 2 * history->outstanding_size : 16;
-        history->outstanding =
-            realloc(history->outstanding, history->outstanding_size * sizeof(*history->outstanding));
+        history->outstanding = realloc(history->outstanding, history->outstanding_size * sizeof(*history->outstanding));
     }
-    history->outstanding[history->outstanding_count++] = (struct outstanding){
-        .install = install, .request = request_of(history, install), .withdraw = withdraw};
+    history->outstanding[history->outstanding_count++] =
+        (struct outstanding){.install = install, .request = request_of(history, install), .withdraw = withdraw};
 }
 
 /* ---- Requests that arrive ---- */
@@ -233,10 +232,10 @@ static int list_cuid(void *arg, struct upstream_cuid *cuid)
 
         if (strcmp(request->cuid, cuid->cuid) != 0)
             continue;
-        scopes[count] = (struct wire_scope){.has_mid = true,
-                                            .mid = request->mid,
-                                            .status = request->trigger ? WIRE_STATUS_MITIGATED
-                                                                       : WIRE_STATUS_SIGNAL_LOSS};
+        scopes[count] =
+            (struct wire_scope){.has_mid = true,
+                                .mid = request->mid,
+                                .status = request->trigger ? WIRE_STATUS_MITIGATED : WIRE_STATUS_SIGNAL_LOSS};
         if (length < sizeof(text) - 32)
             length += (size_t)sprintf(text + length, " %u:%d", request->mid, scopes[count].status);
         count++;

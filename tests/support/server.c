@@ -36,8 +36,8 @@ static void add(struct server *server, const struct server_request *request)
 
 static bool overlapped(const struct server_request *there, const struct server_request *request)
 {
-    return !there->refused && there->trigger == request->trigger &&
-           same_cuid(there, request->target, request->cuid) && blocks_common(&there->blocks, &request->blocks);
+    return !there->refused && there->trigger == request->trigger && same_cuid(there, request->target, request->cuid) &&
+           blocks_common(&there->blocks, &request->blocks);
 }
 
 int server_put(struct server *server, const struct server_request *request)

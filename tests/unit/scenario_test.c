@@ -368,8 +368,7 @@ static const struct {
     {"put", 3, do_put},       {"delete", 3, do_delete},   {"answer", 3, do_answer}, {"status", 2, do_status},
     {"listed", 2, do_listed}, {"report", 2, do_report},   {"lost", 2, do_lost},     {"show", 3, do_show},
     {"mids", 3, do_mids},     {"up", 2, do_up},           {"crash", 1, do_crash},   {"hold", 1, do_hold},
-    {"commit", 1, do_commit}, {"recurse", 4, do_recurse}, {"nat", 2, do_nat},
-    {"dies-after", 2, do_dies_after},
+    {"commit", 1, do_commit}, {"recurse", 4, do_recurse}, {"nat", 2, do_nat},       {"dies-after", 2, do_dies_after},
 };
 
 static void expect(struct script *script, const char *wanted)
