@@ -343,6 +343,8 @@ static void measure_reference(struct bench *bench)
         struct entry *entry, *wanted = &entries[roll(bench, (uint32_t)bench->count)];
 
         HASH_FIND_STR(table, wanted->key, entry);
+        if (!entry)
+            fail("the reference is broken");
         HASH_DEL(table, entry);
         HASH_ADD_STR(table, key, entry);
     }

@@ -98,8 +98,10 @@ struct wanted_list wanted_all(struct history *history)
 
 static void check_one(struct history *history, const struct wanted *wanted)
 {
-    const struct install *install = wanted->demand->bundle->installs;
+    const struct install *install = wanted->demand ? wanted->demand->bundle->installs : NULL;
 
+    if (!wanted->demand)
+        return; /* told already */
     if (wanted->demand->bundle->demand_count != 1 || !install || install->next || install->superseded ||
         (!wanted->job && install->mid != wanted->mitigation->mid))
         history_fail(history, "%s/%u at %s stands alone, and is not exactly one request", "client",
@@ -130,12 +132,12 @@ static void check_bundle(struct history *history, const struct bundle *bundle, c
 
 static void check_component(struct history *history, const struct wanted_list *list, size_t root)
 {
-    const struct bundle *bundle = list->at[root].demand->bundle;
+    const struct bundle *bundle = list->at[root].demand ? list->at[root].demand->bundle : NULL;
     struct blocks all = {{0}};
     size_t count = 0;
 
-    for (size_t i = 0; i < list->count; i++) {
-        if (list->at[i].root != root)
+    for (size_t i = 0; bundle && i < list->count; i++) {
+        if (list->at[i].root != root || !list->at[i].demand)
             continue;
         count++;
         blocks_add(&all, &list->at[i].blocks);
@@ -144,6 +146,8 @@ static void check_component(struct history *history, const struct wanted_list *l
                          list->at[i].mitigation->mid, list->at[i].mitigation->owner->public.cuid,
                          list->at[root].mitigation->mid, list->at[root].mitigation->owner->public.cuid);
     }
+    if (!bundle)
+        return; /* told already */
     if (bundle->demand_count != count)
         history_fail(history, "a bundle of %zu has members that do not hang together, they are %zu",
                      bundle->demand_count, count);
