@@ -97,17 +97,18 @@ static bool still_fails(const struct story *story)
 static bool remove_both(struct story *story, size_t from, size_t count, size_t other, size_t other_count)
 {
     struct story shorter = {story->setup, calloc(story->count + 1, sizeof(*story->steps)), 0};
+    bool fails;
 
     for (size_t i = 0; i < story->count; i++)
         if ((i < from || i >= from + count) && (i < other || i >= other + other_count))
             shorter.steps[shorter.count++] = story->steps[i];
-    if (!still_fails(&shorter)) {
-        free(shorter.steps);
-        return false;
+    fails = still_fails(&shorter);
+    if (fails) {
+        memcpy(story->steps, shorter.steps, shorter.count * sizeof(*story->steps));
+        story->count = shorter.count;
     }
-    free(story->steps);
-    *story = shorter;
-    return true;
+    free(shorter.steps);
+    return fails;
 }
 
 static bool remove_steps(struct story *story, size_t from, size_t count)
