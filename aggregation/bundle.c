@@ -238,7 +238,7 @@ enum wire_status bundle_status(const struct bundle *bundle)
 
     DL_FOREACH(bundle->installs, install)
     {
-        if (install->status && count < sizeof(reports) / sizeof(reports[0]))
+        if (install->status && !install_over(install) && count < sizeof(reports) / sizeof(reports[0]))
             reports[count++] = (struct status_report){.status = install->status};
     }
     return count ? status_combine(reports, count).status : bundle->status_before;

@@ -160,6 +160,13 @@ static bool room(struct relay *relay, const struct relay_put *put)
                     put->limits.mitigations);
         return false;
     }
+    /* While an upstream is silent, what was put and withdrawn stays until it has heard of it. */
+    if (identity && identity->install_count / RELAY_INSTALLS_A_MITIGATION / relay->policy->target_count >=
+                        put->limits.mitigations) {
+        answer_text(relay, put->exchange, 503, RETRY_FULL_S,
+                    "too much that this client has withdrawn is not yet withdrawn upstream");
+        return false;
+    }
     if (relay->mitigation_count >= relay->policy->mitigations_max) {
         answer_text(relay, put->exchange, 503, RETRY_FULL_S, "the gateway is near capacity");
         return false;
@@ -227,6 +234,8 @@ static void create(struct relay *relay, int64_t now, const struct relay_put *put
     }
     requester = requester_get(relay, &put->requester);
     if (requester)
+        relay->payer = requester->identity;
+    if (requester)
         mitigation = mitigation_new(relay, requester, put->mid, &put->scope->target, outside);
     scope_unref(outside);
     if (!mitigation)
@@ -270,10 +279,15 @@ out_of_memory:
 /* Asked for again while terminating: what still runs goes on, and the next period is longer. */
 static bool resume(struct relay *relay, int64_t now, const struct relay_put *put, struct mitigation *mitigation)
 {
+    uint32_t next_ms = doubled(relay, mitigation->terminating_ms);
+
     if (mitigation->state != MITIGATION_TERMINATING || !mitigation->outside ||
         put->scope->trigger != mitigation->trigger || !scope_equal(&put->scope->target, &mitigation->scope->target))
         return false;
-    mitigation->terminating_ms = doubled(relay, mitigation->terminating_ms);
+    if (settle_own(relay, now, put, mitigation) != 0) /* others may have been asked for meanwhile */
+        return true;
+    if (mitigation->terminating_ms < next_ms)
+        mitigation->terminating_ms = next_ms;
     mitigation->state_until_ms = RELAY_FOREVER;
     mitigation->denied = false;
     mitigation->attack_status = put->scope->attack_status;
@@ -303,6 +317,7 @@ void relay_put(struct relay *relay, int64_t now, const struct relay_put *put)
         relay->effects->ignore(relay->arg, put->exchange); /* section 4.4.3: silently */
         return;
     }
+    relay->payer = requester ? requester->identity : NULL;
     if (live) {
         refresh(relay, now, put, mitigation);
     } else if (!mitigation || !resume(relay, now, put, mitigation)) {
@@ -312,6 +327,7 @@ void relay_put(struct relay *relay, int64_t now, const struct relay_put *put)
             mitigation_remove(relay, now, mitigation);
         create(relay, now, put, terminating_ms);
     }
+    relay->payer = NULL;
     effects_flush(relay);
 }
 
@@ -334,6 +350,7 @@ void relay_delete(struct relay *relay, int64_t now, const struct relay_requester
     struct mitigation *mitigation = requester ? mitigation_look(requester, mid) : NULL;
 
     relay->now = now;
+    relay->payer = requester ? requester->identity : NULL;
     if (mitigation && mitigation->state == MITIGATION_LIVE) {
         for (size_t i = 0; i < mitigation->exchange_count; i++)
             answer_text(relay, mitigation->exchanges[i], 503, -1, "mid %u was withdrawn meanwhile", mid);
@@ -346,6 +363,7 @@ void relay_delete(struct relay *relay, int64_t now, const struct relay_requester
     } else if (mitigation && mitigation->state == MITIGATION_ENDED) {
         mitigation_remove(relay, now, mitigation);
     }
+    relay->payer = NULL;
     answer_empty(relay, exchange, 202);
     effects_flush(relay);
 }

@@ -130,10 +130,13 @@ static void show(struct relay *relay, int64_t now, struct mitigation *mitigation
     bool counted = !same_counters(&mitigation->counters, &report->counters);
     enum wire_status status = report->status;
 
-    /* An upstream that lost our signal has triggered it there (section 4.7). */
+    /* An upstream that lost our signal has triggered it there (section 4.7): mitigators of ours join in, as they would
+     * after a restart. */
     if (!mitigation->trigger && !mitigation->active && status >= WIRE_STATUS_IN_PROGRESS &&
-        status <= WIRE_STATUS_EXCEEDED)
+        status <= WIRE_STATUS_EXCEEDED) {
         mitigation_set_active(mitigation, true, now);
+        reconcile(relay, now, mitigation, RECONCILE_CHANGE);
+    }
     mitigation->counters = report->counters;
     if (!mitigation->trigger && status == WIRE_STATUS_SIGNAL_LOSS) {
         if (!mitigation->activated && mitigation->active && !mitigation->repeats)
@@ -152,7 +155,7 @@ static void show(struct relay *relay, int64_t now, struct mitigation *mitigation
     mitigation_schedule(relay, mitigation);
 }
 
-/* Nothing that is there serves it, and what should was refused. */
+/* Nothing that is there serves it, and what should was refused; 5.03 is "not now". */
 static bool refuses(const struct demand *demand)
 {
     const struct install *install;
@@ -164,7 +167,7 @@ static bool refuses(const struct demand *demand)
         if (!install->superseded &&
             (install->state == INSTALL_PUT || (install->state == INSTALL_REFUSED && install->refusal == 503)))
             return false;
-        refused = refused || (!install->superseded && install->state == INSTALL_REFUSED);
+        refused = refused || (!install->superseded && install->state == INSTALL_REFUSED && install->refusal != 503);
     }
     return refused && !demand_covered(demand);
 }
@@ -191,7 +194,8 @@ static size_t report(const struct demand *demand, struct status_report *reports)
     }
     DL_FOREACH(demand->bundle->installs, install)
     {
-        if (install->state != INSTALL_REFUSED && install->superseded == !any)
+        if (install->state != INSTALL_REFUSED && install->superseded == !any &&
+            !(install->superseded && install_over(install)))
             reports[count++] = report_of(install);
     }
     if (count == 0)

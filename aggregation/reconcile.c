@@ -115,7 +115,7 @@ int reconcile(struct relay *relay, int64_t now, struct mitigation *mitigation, e
 
 void reconcile_due(struct relay *relay, int64_t now, struct install *install)
 {
-    if (install->state == INSTALL_WITHDRAW && install->granted_until_ms <= now) {
+    if (install->state == INSTALL_WITHDRAW && install->lasts_until_ms <= now) {
         install_remove(relay, install);
         return;
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregation/leaving.h"
 #include "aggregation/relay_state.h"
 #include "aggregation/record.h"
 
@@ -103,6 +104,7 @@ void relay_free(struct relay *relay)
     }
     for (cuid = relay->cuids; cuid; cuid = cuid->hh.next) {
         relay->effects->upstream_cuid_gone(relay->arg, &cuid->public);
+        leaving_free(cuid);
         overlap_index_free(cuid->index[0]);
         overlap_index_free(cuid->index[1]);
     }

@@ -222,6 +222,7 @@ struct relay_upstream_answer {
     const struct wire_message *body; /* NULL: none */
     const char *diagnostic;          /* NUL-terminated, printable, at most 512 bytes; or NULL */
     int64_t max_age;                 /* -1: none */
+    bool repeated;                   /* sent more than once: a refusal of one is none of the others */
 };
 void relay_install_answer(struct relay *relay, int64_t now, struct install *install,
                           const struct relay_upstream_answer *answer);

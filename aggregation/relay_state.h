@@ -28,6 +28,8 @@
 #define RELAY_LINGER_MS 10000 /* a terminated mitigation stays this long, for its last notification */
 #define RELAY_FOREVER INT64_MAX
 
+#define RELAY_INSTALLS_A_MITIGATION 16 /* at each target: what a silent upstream makes us keep for one client */
+
 /* Numbers of enum store_table, which aggregation must not include. They are on disk. */
 enum { TABLE_BINDING = 2, TABLE_MITIGATION = 3, TABLE_INSTALL = 4, TABLE_COUNTER = 5 };
 
@@ -58,8 +60,9 @@ struct binding {
 
 struct binding_count {
     char identity[160];
-    size_t count;      /* cuids */
-    size_t live_count; /* mitigations of all of them: the limit is the client's, not the cuid's */
+    size_t count;         /* cuids */
+    size_t live_count;    /* mitigations of all of them: the limit is the client's, not the cuid's */
+    size_t install_count; /* installs that its puts and deletes made, and that are not yet gone */
     UT_hash_handle hh;
 };
 
@@ -177,13 +180,16 @@ struct install {
     bool trigger;
     enum install_state state;
     struct scope *scope;
-    struct bundle *bundle;      /* NULL: nobody's, to be withdrawn */
-    bool superseded;            /* no longer wanted; stays until what replaces it is accepted */
-    bool kept;                  /* scratch: wanted as it is */
+    struct bundle *bundle; /* NULL: nobody's, to be withdrawn */
+    bool superseded;       /* no longer wanted; stays until what replaces it is accepted */
+    bool kept;             /* scratch: wanted as it is */
+    struct binding_count *payer;
     struct install *blocked_by; /* same cuid and mid upstream, being withdrawn: that comes first */
     struct install *blocks;
     bool pending;  /* something is to be sent */
     bool sent;     /* it may be there already */
+    bool open;     /* sent, and not answered: so it may be there whatever is said of the next one sent */
+    bool doubtful; /* refused, and perhaps there nevertheless: it is deleted when it is not wanted any more */
     bool efficacy; /* ... as an efficacy update */
     bool awaited;  /* its answer is part of the verdict that a mitigation waits for */
     uint8_t hop_limit;
@@ -192,6 +198,7 @@ struct install {
     int64_t answered_ms;      /* when a put was last answered 2.xx; 0: never */
     int64_t granted_until_ms; /* what the upstream granted */
     int64_t granted_ms;       /* for how long that was */
+    int64_t lasts_until_ms;   /* it may be there for so long: asked for, if not granted; RELAY_FOREVER: not known */
     int64_t hold_until_ms;    /* retry-timer of an upstream that deactivated it: not before (section 4.4.2.1) */
     int64_t retry_ms;         /* refresh at half-life, or a put again after 5.03; RELAY_FOREVER: none */
     int64_t silent_ms;        /* fan-out serial: without an answer by then the upstream is silent */
@@ -211,6 +218,8 @@ struct install {
     struct install *prev, *next;           /* of the bundle */
     struct install *cuid_prev, *cuid_next; /* of the upstream cuid */
     UT_hash_handle hh;                     /* by id */
+    UT_hash_handle mid_hh;                 /* of those that leave */
+    bool leaving;
 };
 
 struct upstream_cuid_state {
@@ -221,6 +230,9 @@ struct upstream_cuid_state {
     bool job;                          /* the target is a mitigator */
     bool merges;                       /* overlapping demands are bundled */
     struct overlap_index *index[2];    /* of demands, by trigger; NULL: nothing is merged */
+    struct overlap_index *leaving[2];  /* of installs that are withdrawn (leaving.h), the same; NULL: none yet */
+    struct install *leaving_mids;
+    bool leaving_walked; /* memory ran out: some are in neither */
     size_t bundle_count;
     struct install *installs;
     size_t active_count;
@@ -247,7 +259,8 @@ struct relay {
     struct binding_count *binding_counts;
     struct counter *counters;
     struct counter *install_ids;
-    uint64_t first_mid; /* of ours, where none is on record */
+    struct binding_count *payer; /* who makes the installs that are made now; NULL: nobody's put or delete */
+    uint64_t first_mid;          /* of ours, where none is on record */
     struct upstream_cuid_state *cuids;
     struct install *installs;
     struct overlap_index *index; /* of all requesters, for conflicts between them; NULL: not needed */
@@ -394,6 +407,8 @@ void install_attach(struct relay *relay, struct install *install, struct bundle 
 void install_move(struct install *install, struct bundle *bundle);
 /* The same mid under the same cuid is being withdrawn: the new one must not overtake that. */
 void install_block(struct install *install);
+/* An upstream said that this one is over: that is no status of what is put in its place. */
+bool install_over(const struct install *install);
 /* When to refresh there what was granted for a shorter time than is wanted. */
 void install_plan_refresh(struct install *install, int64_t now);
 const struct relay_target *install_target(const struct relay *relay, const struct install *install);

@@ -32,6 +32,9 @@ static void create(struct relay *relay, struct bundle *bundle, struct scope *sco
             return; /* the bundle stays unserved; its mitigations wait, and are tried again with the next change */
         install->scope = scope_ref(scope);
         install->trigger = bundle->trigger;
+        install->payer = relay->payer;
+        if (relay->payer)
+            relay->payer->install_count++;
         install->mid = next_mid(relay, bundle);
         /* A job is there as soon as it is handed over; what it reports comes later. */
         install->state = bundle->cuid->job ? INSTALL_LIVE : INSTALL_PUT;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregation/leaving.h"
 #include "aggregation/relay_state.h"
 
 #define RETRY_REFUSED_MS 30000 /* after 5.03 without Max-Age */
@@ -38,7 +39,7 @@ static void accepted(struct relay *relay, int64_t now, struct install *install,
 
     install->state = INSTALL_LIVE;
     install->refusal = 0;
-    install->efficacy = false;
+    install->efficacy = install->open = install->doubtful = false;
     install->answered_ms = now;
     install->hops_accepted = install->hops_sent; /* fewer may wait to be sent already */
     if (body && body->type == WIRE_MITIGATION && body->scope_count == 1) {
@@ -47,6 +48,8 @@ static void accepted(struct relay *relay, int64_t now, struct install *install,
         set_conflict(install, body->scopes[0].conflict);
     }
     set_granted(install, now, lifetime);
+    if (!answer->repeated || install->granted_until_ms > install->lasts_until_ms)
+        install->lasts_until_ms = install->granted_until_ms;
     if (!was_live)
         record_install(relay, install);
     if (install->bundle)
@@ -121,11 +124,11 @@ static bool held_up(const struct install *install)
 {
     const struct install *other;
 
-    DL_FOREACH2(install->cuid->installs, other, cuid_next)
-    {
-        if ((other->state == INSTALL_WITHDRAW || (!other->cuid->merges && undecided(other))) &&
-            other->mid > install->mid && other->trigger == install->trigger && other->scope && install->scope &&
-            scope_overlap(&other->scope->target, &install->scope->target))
+    if (leaving_above(install))
+        return true;
+    for (other = install->cuid->merges ? NULL : install->cuid->installs; other; other = other->cuid_next) {
+        if (undecided(other) && other->mid > install->mid && other->trigger == install->trigger && other->scope &&
+            install->scope && scope_overlap(&other->scope->target, &install->scope->target))
             return true;
     }
     return false;
@@ -138,6 +141,8 @@ static bool refused(struct relay *relay, int64_t now, struct install *install,
     const struct wire_message *body = answer->body;
     int64_t wait = answer->max_age > 0 ? answer->max_age * 1000 : RETRY_REFUSED_MS;
 
+    install->open = false;
+    install->doubtful = install->doubtful || answer->repeated;
     install->refusal = answer->code;
     install->refusal_max_age = answer->max_age;
     install->efficacy = false;
@@ -154,7 +159,8 @@ static bool refused(struct relay *relay, int64_t now, struct install *install,
         return false;
     }
     if (install->superseded) { /* what replaces it was there first: nothing is lost */
-        install_remove(relay, install);
+        install->state = INSTALL_REFUSED;
+        install_withdraw(relay, install);
         return false;
     }
     /* 5.03 is "not now": it is tried again, unless the client is told no. So is what only its scope was changed
@@ -204,12 +210,13 @@ static void tell(struct relay *relay, int64_t now, struct bundle *bundle)
     {
         told[count++] = demand->mitigation;
     }
-    for (size_t i = 0; i < count; i++) {
+    /* Verdicts first: when one that asked for too much is gone, the others may not be refused any more. */
+    for (size_t i = 0; i < count; i++)
         if (!told[i]->gone.queued)
             verdict_check(relay, now, told[i], false);
+    for (size_t i = 0; i < count; i++)
         if (!told[i]->gone.queued)
             feedback(relay, now, told[i]);
-    }
     free(told);
 }
 
@@ -370,11 +377,11 @@ static void withdraw_unknown(struct relay *relay, struct upstream_cuid_state *cu
         return; /* the next repair sees it again */
     install->mid = scope->mid;
     install->sent = true;
-    install->state = INSTALL_WITHDRAW;
-    if (relay->serial) { /* nobody else is asked for this before it is gone */
+    if (relay->serial) /* nobody else is asked for this before it is gone */
         install->scope = scope_new(&scope->target);
+    leaving_add(install);
+    if (relay->serial)
         serial_track(relay, install);
-    }
     record_install(relay, install);
     install_send(relay, install);
 }

@@ -143,6 +143,8 @@ struct exchange {
     bool confirmable, observe, if_match, delivering, cancelled;
     uint8_t hop_limit, method, path_count, query_count;
     bool beside;     /* goes out on the second session only */
+    bool begun;      /* sent, on whatever session */
+    bool repeated;   /* ... and perhaps more than once */
     bool known;      /* sent on the session in use */
     bool registered; /* ... and answered with a notification */
     int32_t sequence;

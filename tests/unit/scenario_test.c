@@ -141,6 +141,7 @@ static void do_answer(struct script *script, char **words)
     struct relay_upstream_answer answer = {.code = (int)strtol(words[2], NULL, 10) * 100 +
                                                    (int)strtol(words[2] + 2, NULL, 10),
                                            .max_age = word_number(words, "max-age", -1),
+                                           .repeated = word_there(words, "repeated"),
                                            .diagnostic = word_value(words, "text")};
 
     word_scope(words, &scope);
@@ -161,21 +162,30 @@ static void do_status(struct script *script, char **words)
                              word_there(words, "unknown") ? NULL : &scope.scope);
 }
 
+struct cuid_search {
+    const char *name; /* NULL: any */
+    struct upstream_cuid *found;
+};
+
 static int take_cuid(void *arg, struct upstream_cuid *cuid)
 {
-    *(struct upstream_cuid **)arg = cuid;
-    return 1;
+    struct cuid_search *search = arg;
+
+    if (!search->name || strcmp(search->name, cuid->cuid) == 0)
+        search->found = cuid;
+    return search->found != NULL;
 }
 
-/* listed TARGET MID:STATUS ... */
+/* listed TARGET MID:STATUS ...; TARGET/CUID with several cuids */
 static void do_listed(struct script *script, char **words)
 {
     struct wire_scope scopes[LIST_MAX] = {0};
-    struct upstream_cuid *cuid = NULL;
+    const char *name = strtok(words[1], "/");
+    struct cuid_search search = {.name = strtok(NULL, "/")};
     size_t target, count = 0;
 
-    assert_true(world_find_target(&script->world, words[1], &target));
-    relay_upstream_cuid_each(script->world.relay, target, NULL, take_cuid, &cuid);
+    assert_true(world_find_target(&script->world, name, &target));
+    relay_upstream_cuid_each(script->world.relay, target, NULL, take_cuid, &search);
     for (size_t i = 2; words[i] && count < LIST_MAX; i++) {
         unsigned long mid, status;
 
@@ -183,8 +193,8 @@ static void do_listed(struct script *script, char **words)
         scopes[count++] =
             (struct wire_scope){.has_mid = true, .mid = (uint32_t)mid, .status = (enum wire_status)status};
     }
-    if (cuid)
-        relay_upstream_listed(script->world.relay, script->world.now, cuid, scopes, count);
+    if (search.found)
+        relay_upstream_listed(script->world.relay, script->world.now, search.found, scopes, count);
 }
 
 static int first_install(void *arg, struct install *install)
@@ -353,6 +363,11 @@ static void do_crash(struct script *script, char **words)
     world_crash(&script->world);
 }
 
+static void do_dies_after(struct script *script, char **words)
+{
+    script->world.dies_after = (unsigned)strtoul(words[1], NULL, 10);
+}
+
 static void do_hold(struct script *script, char **words)
 {
     (void)words;
@@ -371,11 +386,13 @@ static const struct {
     size_t words; /* at least */
     void (*run)(struct script *script, char **words);
 } commands[] = {
-    {"target", 3, do_target}, {"policy", 1, do_policy},   {"start", 1, do_start},   {"at", 2, do_at},
-    {"put", 3, do_put},       {"delete", 3, do_delete},   {"answer", 3, do_answer}, {"status", 2, do_status},
-    {"listed", 2, do_listed}, {"report", 2, do_report},   {"lost", 2, do_lost},     {"show", 3, do_show},
-    {"mids", 3, do_mids},     {"up", 2, do_session},      {"crash", 1, do_crash},   {"hold", 1, do_hold},
-    {"commit", 1, do_commit}, {"recurse", 4, do_recurse}, {"nat", 2, do_nat},       {"down", 2, do_session},
+    {"target", 3, do_target}, {"policy", 1, do_policy}, {"start", 1, do_start},
+    {"at", 2, do_at},         {"put", 3, do_put},       {"delete", 3, do_delete},
+    {"answer", 3, do_answer}, {"status", 2, do_status}, {"listed", 2, do_listed},
+    {"report", 2, do_report}, {"lost", 2, do_lost},     {"show", 3, do_show},
+    {"mids", 3, do_mids},     {"up", 2, do_session},    {"crash", 1, do_crash},
+    {"hold", 1, do_hold},     {"commit", 1, do_commit}, {"recurse", 4, do_recurse},
+    {"nat", 2, do_nat},       {"down", 2, do_session},  {"dies-after", 2, do_dies_after},
 };
 
 static void expect(struct script *script, const char *wanted)
