@@ -22,17 +22,17 @@ static uint32_t roll(uint64_t *random, uint32_t below)
 
 static void make_setup(struct setup *setup, uint64_t seed, uint64_t *random)
 {
-    bool many = seed % 1000 == 0; /* thousands of clients now and then */
+    bool many = seed % 1009 == 0; /* thousands of clients now and then, in every shard */
 
     memset(setup, 0, sizeof(*setup));
     setup->identity_client = seed % 3 == 1;
     setup->per_client = seed % 3 == 2;
     setup->by_prefix = seed % 2 == 0;
     setup->upstreams = setup->by_prefix ? 2 : 1 + roll(random, 4) % HISTORY_UPSTREAMS;
-    setup->clients = many ? 3000 : 2 + roll(random, 5);
-    setup->steps = many ? 9000 : 30 + roll(random, 10) * roll(random, 10) * 2;
+    setup->clients = many ? 2000 : 2 + roll(random, 5);
+    setup->steps = many ? 5000 : 30 + roll(random, 10) * roll(random, 10) * 2;
     setup->mids = many ? 40 : setup->steps + 1;
-    setup->rare = many ? 1000 : 1;
+    setup->rare = many ? setup->steps : 1;
     setup->nat = roll(random, 4) == 0;
     setup->mitigator = roll(random, 4) == 0;
     if (setup->mitigator)
