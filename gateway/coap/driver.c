@@ -5,8 +5,7 @@
  * ready UDP listener is handed over several times in one call: twice as many as long as datagrams
  * are left after it, half as many when none are. Listeners only: their object lives as long as the
  * endpoint, and a surplus read of one does nothing. Events of other sockets are never repeated.
- * With thousands of sessions input also gathers for a while after a turn, so that the walk takes a
- * bounded share of the time; what comes after a pause is handled at once.
+ * The walk is put off with many sessions: see walk.c.
  */
 #include "gateway/coap/private.h"
 
@@ -20,10 +19,7 @@
 #define EVENTS_MAX 256
 #define BATCH_MAX 256
 #define REPEATED_MAX 512
-#define TICK 1000           /* ms */
-#define GATHER 200          /* ns between turns for each session: the walk takes 50 */
-#define GATHER_MAX 20000000 /* ns */
-#define MILLISECOND 1000000 /* ns */
+#define TICK 1000 /* ms */
 
 #define LIBCOAP_ERRORS 3 /* levels of syslog(3), which both versions number alike */
 #define LIBCOAP_WARNINGS 4
@@ -106,52 +102,28 @@ static void turn(struct dots_endpoint *endpoint)
     bool datagrams = listener_ready(endpoint, events, (size_t)count);
     size_t all = repeat(endpoint, events, (size_t)count);
     set_log_level();
-    endpoint->stale = false;
     const char *outer = hop_limit_enter(endpoint->name);
     resets_reading(endpoint);
     gate_enter(endpoint);
+    walk_enter(endpoint);
+    endpoint->turning = true;
     coap_io_do_epoll(endpoint->context, events, all);
+    endpoint->turning = false;
+    walk_leave();
     gate_leave();
     resets_reading(NULL);
     hop_limit_leave(outer);
     endpoint->reading = NULL;
-    endpoint->turned = uv_hrtime();
+    walk_soon(endpoint);
     if (datagrams)
         adapt(endpoint, descriptor);
     session_settle(endpoint);
 }
 
-static void on_ready(uv_poll_t *poll, int status, int readable);
-
-static void on_gathered(uv_timer_t *gather)
-{
-    struct dots_endpoint *endpoint = gather->data;
-    uv_poll_start(&endpoint->ready, UV_READABLE, on_ready);
-    turn(endpoint);
-}
-
 static void on_ready(uv_poll_t *poll, int status, int readable)
 {
     (void)status, (void)readable;
-    struct dots_endpoint *endpoint = poll->data;
-    uint64_t gap = (uint64_t)endpoint->sessions_count * GATHER;
-    if (gap < MILLISECOND || uv_hrtime() - endpoint->turned >= gap) {
-        turn(endpoint);
-        return;
-    }
-    uv_poll_stop(poll);
-    uv_timer_start(&endpoint->gather, on_gathered, (gap < GATHER_MAX ? gap : GATHER_MAX) / MILLISECOND, 0);
-}
-
-static void refresh_timers(struct dots_endpoint *endpoint)
-{
-    coap_tick_t now;
-    endpoint->stale = false;
-    coap_ticks(&now);
-    set_log_level();
-    const char *outer = hop_limit_enter(endpoint->name);
-    coap_io_prepare_epoll(endpoint->context, now);
-    hop_limit_leave(outer);
+    turn(poll->data);
 }
 
 /* An idle handle, so that the loop does not block in poll before this has run. */
@@ -160,8 +132,8 @@ static void on_later(uv_idle_t *later)
     struct dots_endpoint *endpoint = later->data;
     uv_idle_stop(later);
     session_settle(endpoint);
-    if (endpoint->stale)
-        refresh_timers(endpoint);
+    set_log_level();
+    walk_soon(endpoint);
     if (endpoint->due != NULL)
         uv_idle_start(later, on_later);
     else if (endpoint->closing && endpoint->sessions == NULL)
@@ -215,9 +187,9 @@ int driver_open(struct dots_endpoint *endpoint)
     endpoint->batch = 1;
     uv_idle_init(endpoint->loop, &endpoint->later);
     uv_timer_init(endpoint->loop, &endpoint->tick);
-    uv_timer_init(endpoint->loop, &endpoint->gather);
+    uv_timer_init(endpoint->loop, &endpoint->walk);
     endpoint->handles = 3;
-    endpoint->later.data = endpoint->tick.data = endpoint->gather.data = endpoint->ready.data = endpoint;
+    endpoint->later.data = endpoint->tick.data = endpoint->walk.data = endpoint->ready.data = endpoint;
     if (uv_poll_init(endpoint->loop, &endpoint->ready, coap_context_get_coap_fd(endpoint->context)) != 0)
         return -1;
     endpoint->handles = 4;
@@ -240,7 +212,7 @@ void driver_close(struct dots_endpoint *endpoint)
     }
     uv_close((uv_handle_t *)&endpoint->later, on_handle_closed);
     uv_close((uv_handle_t *)&endpoint->tick, on_handle_closed);
-    uv_close((uv_handle_t *)&endpoint->gather, on_handle_closed);
+    uv_close((uv_handle_t *)&endpoint->walk, on_handle_closed);
     coap_free_context(endpoint->context);
     endpoint->context = NULL;
 }

@@ -45,6 +45,7 @@ static void on_up(coap_session_t *coap)
     session->up = true;
     session->heard = uv_now(endpoint->loop);
     session_link(session, LIST_DUE);
+    buffers_used(handshake);
     driver_wake(endpoint);
 }
 

@@ -91,7 +91,7 @@ int handshake_register(void)
 
 struct handshake *handshake_of(const SSL *ssl)
 {
-    return SSL_get_ex_data(ssl, ssl_index);
+    return ssl_index >= 0 ? SSL_get_ex_data(ssl, ssl_index) : NULL;
 }
 
 void handshake_why(const struct handshake *handshake, char *text, size_t size)
@@ -146,6 +146,8 @@ static long on_transfer(BIO *bio, int operation, const char *bytes, size_t lengt
         return result;
     if (operation == BIO_CB_READ || handshake->done) /* what is written last in a handshake may be the alert for it */
         ERR_clear_error();
+    if (handshake->done)
+        buffers_used(handshake);
     if (operation == BIO_CB_READ)
         handshake->endpoint->reading = handshake->session;
     else if (!handshake->done && handshake->session != NULL)

@@ -3,7 +3,7 @@
  *
  * Words: a *turn* is one call of coap_io_do_epoll; what users are told is *settled* after it, so
  * that no callback runs while libcoap walks its own lists. *Due* sessions wait for that. *Watched*
- * sessions have deadlines and are visited each second.
+ * sessions have deadlines and are visited each second. *Buffered* ones have used OpenSSL's record buffers.
  */
 #pragma once
 
@@ -50,16 +50,17 @@ struct dots_endpoint {
 
     uv_poll_t ready;
     uv_idle_t later;
-    uv_timer_t tick, gather;
+    uv_timer_t tick, walk;
     unsigned handles;                         /* of these, not closed yet */
-    uint64_t turned;                          /* uv_hrtime of the last turn */
-    bool stale;                               /* libcoap's timers need a look */
+    uint64_t walked;                          /* uv_hrtime of the last walk */
+    bool turning;                             /* inside coap_io_do_epoll */
+    bool stale;                               /* libcoap's timers need a look: a walk is due */
     unsigned batch;                           /* times that a ready UDP listener is read in one turn */
     const void *datagram[COAP_LISTENERS_MAX]; /* libcoap's UDP listeners */
     size_t datagram_count;
     size_t listeners;
 
-    struct dots_session *sessions, *due, *watched; /* heads of lists */
+    struct dots_session *sessions, *due, *watched, *buffered; /* heads of lists */
     struct handshake *underway;                    /* of clients, the oldest first */
     struct dots_session *connecting;               /* inside coap_new_client_session: it has no application data yet */
     struct dots_session *reading;                  /* whose record is being read: see resets.c */
@@ -69,7 +70,7 @@ struct dots_endpoint {
     void *on_closed_arg;
 };
 
-enum list { LIST_ALL, LIST_DUE, LIST_WATCHED, LIST_COUNT };
+enum list { LIST_ALL, LIST_DUE, LIST_WATCHED, LIST_BUFFERED, LIST_COUNT };
 
 struct links {
     struct dots_session *next, **back; /* back: NULL when in no list */
@@ -127,6 +128,15 @@ int driver_open(struct dots_endpoint *endpoint);
 void driver_close(struct dots_endpoint *endpoint);
 void driver_wake(struct dots_endpoint *endpoint);
 void driver_refresh(struct dots_endpoint *endpoint); /* and let libcoap arm its timers */
+
+/* walk.c */
+void walk_enter(struct dots_endpoint *endpoint);
+void walk_leave(void);
+void walk_soon(struct dots_endpoint *endpoint);
+
+/* buffers.c */
+void buffers_used(struct handshake *handshake);
+void buffers_release(struct dots_endpoint *endpoint);
 
 /* listen.c */
 bool listen_is_datagram(const struct dots_endpoint *endpoint, const void *socket);

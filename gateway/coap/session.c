@@ -14,7 +14,16 @@
 
 static struct dots_session **head_of(struct dots_endpoint *endpoint, enum list list)
 {
-    return list == LIST_ALL ? &endpoint->sessions : list == LIST_DUE ? &endpoint->due : &endpoint->watched;
+    switch (list) {
+    case LIST_DUE:
+        return &endpoint->due;
+    case LIST_WATCHED:
+        return &endpoint->watched;
+    case LIST_BUFFERED:
+        return &endpoint->buffered;
+    default:
+        return &endpoint->sessions;
+    }
 }
 
 void session_link(struct dots_session *session, enum list list)
@@ -128,6 +137,7 @@ static void finish(struct dots_session *session)
     leave(session);
     session_unlink(session, LIST_ALL);
     session_unlink(session, LIST_WATCHED);
+    session_unlink(session, LIST_BUFFERED);
     endpoint->sessions_count--;
     if (session->server)
         endpoint->server_sessions--;
@@ -171,6 +181,7 @@ void session_settle(struct dots_endpoint *endpoint)
         else if (session->up)
             session_announce(session);
     }
+    buffers_release(endpoint);
 }
 
 /* A message came. It may be the first, in the same turn as the end of the handshake: the user hears of the session
