@@ -1,17 +1,31 @@
 /*
- * buffers: the two record buffers of a DTLS session (17 KB each), there only while they are used.
+ * buffers: what OpenSSL keeps for a DTLS session that is idle, and does not for TLS, there only while it is used.
  *
- * SSL_MODE_RELEASE_BUFFERS does that for TLS only. OpenSSL makes them anew when it reads, but not when it writes, and
- * libcoap writes when it likes: answers, retransmissions, pings, close_notify. It calls SSL_write() and SSL_shutdown()
- * through its PLT (a JUMP_SLOT in 4.3.1 and 4.3.4), so the definitions here come first in the symbol lookup, as with
- * recvmsg in gate.c, and make the buffers before. For everybody else's SSL they are OpenSSL's own.
+ * The two record buffers, 17 KB each: SSL_MODE_RELEASE_BUFFERS is for TLS only. OpenSSL makes them anew when it reads,
+ * but not when it writes, and libcoap writes when it likes: answers, retransmissions, pings, close_notify. It calls
+ * SSL_write() and SSL_shutdown() through its PLT (a JUMP_SLOT in 4.3.1 and 4.3.4), so the definitions here come first
+ * in the symbol lookup, as with recvmsg in gate.c, and make the buffers before.
+ *
+ * The buffer of handshake messages, 21 KB: OpenSSL frees it after a TLS handshake, but keeps it for DTLS, where the
+ * peer may repeat its Finished. It is a BUF_MEM, which libssl makes with BUF_MEM_grow() at the start of the handshake;
+ * that call, too, comes here. Its memory is given back after the handshake and made again before OpenSSL is handed a
+ * datagram with anything but application data in it: nothing else uses it.
+ *
+ * For everybody else's SSL and BUF_MEM the functions here are OpenSSL's own.
  */
 #include "gateway/coap/private.h"
 
 #include <dlfcn.h>
+#include <openssl/buffer.h>
+#include <openssl/crypto.h>
 #include <stdatomic.h>
 #include <string.h>
 
+#define MESSAGES_SIZE SSL3_RT_MAX_PLAIN_LENGTH /* of the buffer of handshake messages, as OpenSSL asks for it */
+
+static _Thread_local struct handshake *beginning; /* its buffer of messages is made next */
+
+typedef size_t (*grow_h)(BUF_MEM *, size_t);
 typedef int (*write_h)(SSL *, const void *, int);
 typedef int (*shutdown_h)(SSL *);
 
@@ -56,6 +70,62 @@ int SSL_shutdown(SSL *ssl)
     return call != NULL && ready(ssl) ? call(ssl) : -1;
 }
 
+/* Interposes OpenSSL's. */
+size_t BUF_MEM_grow(BUF_MEM *buffer, size_t size)
+{
+    static _Atomic(void *) known;
+    void *symbol = library("BUF_MEM_grow", &known);
+    grow_h call;
+    memcpy(&call, &symbol, sizeof call);
+    if (beginning != NULL && size == MESSAGES_SIZE && buffer->data == NULL) {
+        beginning->messages = buffer;
+        beginning = NULL;
+    }
+    return call != NULL ? call(buffer, size) : 0;
+}
+
+/* From the start of a handshake of DTLS; OpenSSL 4 may do otherwise. */
+void buffers_begin(struct handshake *handshake)
+{
+    beginning = handshake->datagrams && OpenSSL_version_num() >> 28 == 3 ? handshake : NULL;
+}
+
+void buffers_end(const struct handshake *handshake)
+{
+    if (beginning == handshake)
+        beginning = NULL;
+}
+
+static bool only_application_data(const uint8_t *datagram, size_t length)
+{
+    while (length >= DTLS1_RT_HEADER_LENGTH && datagram[0] == SSL3_RT_APPLICATION_DATA) {
+        size_t record = DTLS1_RT_HEADER_LENGTH + ((size_t)datagram[11] << 8 | datagram[12]);
+        if (record >= length)
+            return true;
+        datagram += record;
+        length -= record;
+    }
+    return false;
+}
+
+/* Before OpenSSL looks into a datagram. False: out of memory. */
+bool buffers_restore(const struct handshake *handshake, const void *datagram, size_t length)
+{
+    if (handshake->messages == NULL || handshake->messages->data != NULL || only_application_data(datagram, length))
+        return true;
+    return BUF_MEM_grow(handshake->messages, MESSAGES_SIZE) == MESSAGES_SIZE;
+}
+
+static void release_messages(const struct handshake *handshake)
+{
+    BUF_MEM *messages = handshake->messages;
+    if (messages == NULL || messages->data == NULL)
+        return;
+    OPENSSL_clear_free(messages->data, messages->max);
+    messages->data = NULL;
+    messages->length = messages->max = 0;
+}
+
 /* Where libcoap's calls do not come here the buffers stay. */
 static bool is_interposed(void)
 {
@@ -88,7 +158,10 @@ void buffers_release(struct dots_endpoint *endpoint)
         struct dots_session *session = endpoint->buffered;
         session_unlink(session, LIST_BUFFERED);
         SSL *ssl = session->coap != NULL ? coap_session_get_tls(session->coap, NULL) : NULL;
-        if (ssl != NULL && SSL_is_init_finished(ssl) && SSL_has_pending(ssl) == 0)
-            SSL_free_buffers(ssl);
+        struct handshake *handshake = ssl != NULL ? handshake_of(ssl) : NULL;
+        if (handshake == NULL || SSL_is_init_finished(ssl) == 0 || SSL_has_pending(ssl) != 0)
+            continue;
+        SSL_free_buffers(ssl);
+        release_messages(handshake);
     }
 }

@@ -73,6 +73,7 @@ static void on_free(void *parent, void *value, CRYPTO_EX_DATA *data, int index, 
     if (handshake == NULL)
         return;
     uncount(handshake);
+    buffers_end(handshake);
     gate_forget(handshake);
     if (handshake->server && !handshake->done)
         report(handshake);
@@ -126,6 +127,11 @@ static int on_read(BIO *bio, struct handshake *handshake, const char *bytes, siz
         BIO_set_retry_read(bio);
         return -1; /* dropped */
     }
+    if (handshake->datagrams && !buffers_restore(handshake, bytes, *length)) {
+        *length = 0;
+        BIO_set_retry_read(bio);
+        return -1; /* dropped */
+    }
     if (handshake->session != NULL)
         anew_datagram(handshake->session, bytes, *length);
     return 1;
@@ -167,6 +173,7 @@ static void start(SSL *ssl, coap_session_t *coap)
     handshake->server = SSL_is_server(ssl);
     handshake->datagrams = SSL_is_dtls(ssl);
     session_copy_peer(&handshake->peer, &coap_session_get_addr_remote(coap)->addr.sa);
+    buffers_begin(handshake);
     BIO_set_callback_ex(SSL_get_rbio(ssl), on_transfer);
     BIO_set_callback_arg(SSL_get_rbio(ssl), (char *)handshake);
     if (handshake->server) {
@@ -206,6 +213,7 @@ static void finish(const SSL *ssl, struct handshake *handshake)
     if (handshake->done)
         return; /* again, with each ticket of TLS 1.3 */
     handshake->done = true;
+    buffers_end(handshake);
     uncount(handshake);
     /* An external PSK counts as a reused session in TLS 1.3, but has no ticket. */
     handshake->resumed = SSL_session_reused(ssl) &&

@@ -61,9 +61,9 @@ struct dots_endpoint {
     size_t listeners;
 
     struct dots_session *sessions, *due, *watched, *buffered; /* heads of lists */
-    struct handshake *underway;                    /* of clients, the oldest first */
-    struct dots_session *connecting;               /* inside coap_new_client_session: it has no application data yet */
-    struct dots_session *reading;                  /* whose record is being read: see resets.c */
+    struct handshake *underway;                               /* of clients, the oldest first */
+    struct dots_session *connecting; /* inside coap_new_client_session: it has no application data yet */
+    struct dots_session *reading;    /* whose record is being read: see resets.c */
 
     bool closing;
     void (*on_closed)(void *arg);
@@ -114,7 +114,8 @@ struct handshake {
     bool server, datagrams, done, counted;
     bool resumed, psk; /* psk: the callback gave a key just now */
     char *psk_identity;
-    const char *doing, *cause; /* static texts: what failed first */
+    const char *doing, *cause;   /* static texts: what failed first */
+    struct buf_mem_st *messages; /* OpenSSL's, DTLS: lives as long as the SSL */
     struct sockaddr_in6 peer;
 };
 
@@ -135,6 +136,9 @@ void walk_leave(void);
 void walk_soon(struct dots_endpoint *endpoint);
 
 /* buffers.c */
+void buffers_begin(struct handshake *handshake);
+void buffers_end(const struct handshake *handshake);
+bool buffers_restore(const struct handshake *handshake, const void *datagram, size_t length);
 void buffers_used(struct handshake *handshake);
 void buffers_release(struct dots_endpoint *endpoint);
 
