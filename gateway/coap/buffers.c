@@ -21,6 +21,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#define BUFFERED_MAX 8 /* sessions with record buffers in one turn: the same few stay in the processor's caches */
 #define MESSAGES_SIZE SSL3_RT_MAX_PLAIN_LENGTH /* of the buffer of handshake messages, as OpenSSL asks for it */
 
 static _Thread_local struct handshake *beginning; /* its buffer of messages is made next */
@@ -146,14 +147,21 @@ void buffers_used(struct handshake *handshake)
     struct dots_session *session = handshake->session;
     if (!handshake->datagrams || session == NULL || session->endpoint == NULL || !is_interposed())
         return;
+    struct dots_endpoint *endpoint = session->endpoint;
+    if (session->links[LIST_BUFFERED].back == NULL && endpoint->buffered_count++ == BUFFERED_MAX)
+        buffers_release(endpoint);
     session_link(session, LIST_BUFFERED);
-    if (!session->endpoint->turning)
-        driver_wake(session->endpoint);
+    if (!endpoint->turning)
+        driver_wake(endpoint);
 }
 
-/* After a turn. What is half read or written keeps them (CVE-2024-4741 is of those). */
+/*
+ * After a turn, or when a further session begins to use its own: none of the others is inside of OpenSSL then. What is
+ * half read or written keeps its buffers (CVE-2024-4741 is of those).
+ */
 void buffers_release(struct dots_endpoint *endpoint)
 {
+    endpoint->buffered_count = 0;
     while (endpoint->buffered != NULL) {
         struct dots_session *session = endpoint->buffered;
         session_unlink(session, LIST_BUFFERED);

@@ -61,7 +61,8 @@ struct dots_endpoint {
     size_t listeners;
 
     struct dots_session *sessions, *due, *watched, *buffered; /* heads of lists */
-    struct handshake *underway;                               /* of clients, the oldest first */
+    unsigned buffered_count;
+    struct handshake *underway;      /* of clients, the oldest first */
     struct dots_session *connecting; /* inside coap_new_client_session: it has no application data yet */
     struct dots_session *reading;    /* whose record is being read: see resets.c */
 
