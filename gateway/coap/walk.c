@@ -14,8 +14,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define GAP 5000            /* ns between walks for each session */
-#define GAP_MAX 100         /* ms */
+#define GAP 10000           /* ns between walks for each session */
+#define GAP_MAX 200         /* ms */
 #define MILLISECOND 1000000 /* ns */
 
 typedef unsigned int (*prepare_h)(coap_context_t *, coap_tick_t);

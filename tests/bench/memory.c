@@ -18,9 +18,7 @@
 static double measure(enum served_kind kind, bool tcp, size_t count, const struct pki *pki)
 {
     struct served served = served_start(kind, tcp, pki);
-    size_t together = kind == SERVED_STOCK && tcp ? 4 : 32; /* libcoap's backlog is 5 */
-    struct clients_settings settings = {
-        .port = served.port, .tcp = tcp, .count = FIRST, .together = together, .pki = pki};
+    struct clients_settings settings = {.port = served.port, .tcp = tcp, .count = FIRST, .together = 32, .pki = pki};
     struct clients *before = clients_connect(&settings), *more;
     double resident, each;
 
@@ -29,7 +27,7 @@ static double measure(enum served_kind kind, bool tcp, size_t count, const struc
     settings.count = count;
     more = clients_connect(&settings);
     clients_ask(more, count, 32);
-    sleep(3);
+    sleep(1); /* what closes has closed */
     each = (process_resident_kib(served.pid) - resident) / (double)count;
     clients_close(before);
     clients_close(more);

@@ -28,9 +28,7 @@ struct figures {
 static struct figures measure(enum served_kind kind, bool tcp, size_t count, size_t window, const struct pki *pki)
 {
     struct served served = served_start(kind, tcp, pki);
-    size_t together = kind == SERVED_STOCK && tcp ? 4 : 32; /* libcoap's backlog is 5 */
-    struct clients_settings settings = {
-        .port = served.port, .tcp = tcp, .count = count, .together = together, .pki = pki};
+    struct clients_settings settings = {.port = served.port, .tcp = tcp, .count = count, .together = 32, .pki = pki};
     struct clients *clients = clients_connect(&settings);
     size_t requests = count > 4000 ? count : 4000;
     double servers[REPEATS], own[REPEATS];

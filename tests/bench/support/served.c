@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -107,6 +108,18 @@ static void answer(coap_resource_t *resource, coap_session_t *session, const coa
     coap_add_data(response, sizeof(body), body);
 }
 
+/* libcoap's own is 5: connections would wait a second for their turn. */
+static void lengthen_backlog(void)
+{
+    for (int descriptor = 3; descriptor < 64; descriptor++) {
+        int listens = 0;
+        socklen_t size = sizeof(listens);
+
+        if (getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens)
+            listen(descriptor, 1024);
+    }
+}
+
 static void serve_stock(bool tcp, const struct pki *pki, int tell)
 {
     coap_dtls_pki_t setup = {
@@ -139,6 +152,7 @@ static void serve_stock(bool tcp, const struct pki *pki, int tell)
     coap_endpoint_t *endpoint = coap_new_endpoint(context, &address, tcp ? COAP_PROTO_TLS : COAP_PROTO_DTLS);
     if (!endpoint)
         fail("libcoap does not listen");
+    lengthen_backlog();
     port = (uint16_t)strtoul(strrchr(coap_endpoint_str(endpoint), ':') + 1, NULL, 10);
     if (write(tell, &port, sizeof(port)) != sizeof(port))
         exit(1);

@@ -1,0 +1,26 @@
+"""What an idle session costs in resident memory, beside a stock libcoap server: the figures of the benchmark."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from processes import program
+
+SESSIONS = 300
+KIB = {("dtls", "psk"): 20, ("dtls", "certificates"): 26, ("tls", "psk"): 18, ("tls", "certificates"): 23}
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("DOTSGW_PLAIN_BUILD_DIR"), reason="needs a build without sanitizers in DOTSGW_PLAIN_BUILD_DIR"
+)
+
+
+def test_idle_sessions_are_small():
+    command = [program("tests/bench_memory", "DOTSGW_PLAIN_BUILD_DIR"), str(SESSIONS)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
+    figures = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {(each["transport"], each["credentials"]) for each in figures} == set(KIB)
+    for each in figures:
+        assert each["figure"] <= KIB[each["transport"], each["credentials"]], each
+        assert each["figure"] < 0.75 * each["reference_kib"], each
