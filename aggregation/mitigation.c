@@ -130,6 +130,7 @@ int mitigation_index(struct relay *relay, struct mitigation *mitigation)
         overlap_index_remove(mitigation->owner->index, mitigation->scope, mitigation);
         return -1;
     }
+    mitigation->indexed_all = relay->index != NULL;
     mitigation->indexed = true;
     return 0;
 }
@@ -139,9 +140,9 @@ void mitigation_unindex(struct relay *relay, struct mitigation *mitigation)
     if (!mitigation->indexed)
         return;
     overlap_index_remove(mitigation->owner->index, mitigation->scope, mitigation);
-    if (relay->index)
+    if (mitigation->indexed_all)
         overlap_index_remove(relay->index, mitigation->scope, mitigation);
-    mitigation->indexed = false;
+    mitigation->indexed = mitigation->indexed_all = false;
 }
 
 void mitigation_set_state(struct mitigation *mitigation, enum mitigation_state state)

@@ -188,6 +188,31 @@ void relay_committed(struct relay *relay, int64_t now, uint64_t sequence);
 void relay_tick(struct relay *relay, int64_t now);
 int64_t relay_next(const struct relay *relay);
 
+/* ---- A changed configuration ---- */
+
+/* What a review asks the outside; both pure functions of what is configured, for as long as it runs. */
+struct relay_reviewer {
+    /* False: this client is not configured any more. Its requests are withdrawn, its cuids are free again. */
+    bool (*known)(void *arg, const char *client);
+    /* False: its owner may not ask for this any more. The request is withdrawn and shown with status 7. */
+    bool (*allowed)(void *arg, const struct requester *requester, const struct wire_target *target);
+    void *arg;
+};
+
+/*
+ * Another policy, from now on. A target keeps its index for as long as anything is there: one that is not wanted any
+ * more is disabled, new ones come at the end or in the place of one that relay_target_left says is free. Every request
+ * is then asked about and planned anew, a bounded amount in each relay_tick; meanwhile others are served as ever.
+ * 0, or -1 out of memory: then everything is as before.
+ */
+int relay_reconfigure(struct relay *relay, int64_t now, const struct relay_policy *policy,
+                      const struct relay_reviewer *reviewer);
+/* The same without another policy: what is loaded may be older than the configuration. */
+void relay_review(struct relay *relay, const struct relay_reviewer *reviewer);
+bool relay_reviewing(const struct relay *relay);
+/* Of a disabled target: is nothing left there? give_up: what it does not answer to is forgotten. */
+bool relay_target_left(struct relay *relay, size_t target, bool give_up);
+
 /* ---- From southbound ---- */
 
 /* Is this cuid free or the requester's own? False: answer 4.09, conflict-cause 3 (figure 11). */

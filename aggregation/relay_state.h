@@ -78,7 +78,8 @@ struct requester_state {
     struct overlap_index *index;    /* live and terminating ones */
     struct binding_count *identity; /* NULL: none was bound, which only a damaged store can make */
     size_t terminating_count;
-    size_t held; /* mitigations and upstream cuids that point here, also those about to be freed */
+    bool forgotten; /* its client is not configured any more: with the last request its cuid is free */
+    size_t held;    /* mitigations and upstream cuids that point here, also those about to be freed */
     struct upstream_cuid_state *cuids; /* those, for per-client walks */
     UT_hash_handle hh;
 };
@@ -122,7 +123,7 @@ struct mitigation {
     void *exchanges[RELAY_EXCHANGES];
     size_t exchange_count;
     struct demand *demands;
-    bool indexed;
+    bool indexed, indexed_all; /* of its requester; of all requesters, too */
     struct timer timer;
     struct effect changed, gone;
     UT_hash_handle hh;
@@ -237,7 +238,7 @@ struct relay {
     uint64_t first_mid; /* of ours, where none is on record */
     struct upstream_cuid_state *cuids;
     struct install *installs;
-    struct overlap_index *index; /* of all requesters, for conflicts between them; NULL: not needed */
+    struct overlap_index *index; /* of all requesters, for conflicts between them; NULL: never needed so far */
     struct bundle *dirty_bundles, *last_dirty_bundle;
     struct loose *loose; /* installs that were loaded and wait to be claimed, until the start is over */
     bool has_upstream;
@@ -250,8 +251,18 @@ struct relay {
     uint64_t submitted, committed;
     bool dirty; /* changes since the last submit */
     bool releasing;
+    bool reviewing; /* what is there is compared with a new configuration */
+    struct relay_reviewer reviewer;
+    struct requester_state *review_next; /* the next to be reviewed */
+    struct binding *review_binding;
     uint8_t *record; /* scratch of the record codec */
 };
+
+/* relay.c: what follows from the policy. 0, or -1 out of memory: nothing has changed. */
+int relay_adopt(struct relay *relay, const struct relay_policy *policy);
+
+/* review.c: the next few. */
+void review_some(struct relay *relay, int64_t now);
 
 /* effects.c: queue and release. effect_push keeps the place of one that is queued already. */
 void effect_push(struct relay *relay, struct effect *effect, enum effect_kind kind, void *subject);
@@ -276,6 +287,9 @@ void requester_release(struct relay *relay, struct requester_state *requester); 
 int requester_bind(struct relay *relay, const struct relay_requester *requester, uint32_t cuids_max);
 struct binding_count *requester_identity(const struct relay *relay, const struct relay_requester *requester);
 int binding_add(struct relay *relay, const char *cuid, const char *identity);
+/* The client that a binding is of; NULL: of a domain that a trusted gateway named. */
+const char *binding_client(const struct binding *binding);
+void binding_release(struct relay *relay, struct binding *binding);
 
 /* counter.c */
 struct counter *counter_get(struct relay *relay, const char *key);
@@ -393,5 +407,6 @@ int record_mitigation(struct relay *relay, const struct mitigation *mitigation);
 int record_install(struct relay *relay, const struct install *install);
 int record_counter(struct relay *relay, const struct counter *counter);
 int record_binding(struct relay *relay, const struct binding *binding);
+void record_forget_binding(struct relay *relay, const struct binding *binding);
 void record_forget_mitigation(struct relay *relay, const struct mitigation *mitigation);
 void record_forget_install(struct relay *relay, const struct install *install);
