@@ -86,6 +86,8 @@ static void renew_demand(struct relay *relay, struct demand *old)
 
 static void plan_anew(struct relay *relay, int64_t now, struct mitigation *mitigation)
 {
+    bool changed;
+
     for (size_t target = 0; target < relay->policy->target_count; target++) {
         for (int trigger = 0; trigger < 2; trigger++) {
             struct demand *have = demand_find(mitigation, target, trigger);
@@ -96,8 +98,11 @@ static void plan_anew(struct relay *relay, int64_t now, struct mitigation *mitig
     }
     if (reconcile_demands(relay, mitigation) != 0)
         relay->effects->alert(relay->arg, "out-of-memory", mitigation->owner->public.client);
+    changed = relay->dirty_bundles != NULL;
     settle_bundles(relay, now);
     recursion_review(relay, now, mitigation);
+    if (!changed)
+        return;
     if (mitigation->wait != WAIT_NONE)
         verdict_check(relay, now, mitigation, false);
     else

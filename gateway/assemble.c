@@ -7,37 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "aggregation/relay.h"
-#include "gateway/policy.h"
-#include "gateway/store/store.h"
-#include "northbound/mitigator/mitigator.h"
-#include "northbound/signal/northbound.h"
-#include "southbound/signal/southbound.h"
-
-struct driver {
-    struct gateway *gateway;
-    size_t target;
-    struct mitigator *mitigator;
-};
-
-struct gateway {
-    uv_loop_t *loop;
-    const struct config *config;
-    struct policy policy;
-    struct store *store;
-    struct relay *relay;
-    struct southbound *southbound;
-    struct northbound *northbound;
-    struct driver *drivers; /* by mitigator of the configuration */
-    size_t driver_count;
-    uv_timer_t timer;     /* the relay's next deadline */
-    uv_prepare_t prepare; /* sets it, once a turn */
-    bool handles_open;
-    unsigned closing; /* parts that have not closed yet */
-    bool failed;
-    void (*on_closed)(void *arg);
-    void *arg;
-};
+#include "gateway/parts.h"
 
 /* Milliseconds since 1970 that never step back while we run: the wall clock at start, then monotonic. */
 static int64_t wall_offset_ms;
@@ -50,7 +20,7 @@ static void set_clock(void)
     wall_offset_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - (int64_t)(uv_hrtime() / 1000000);
 }
 
-static int64_t now_ms(void)
+int64_t gateway_now(void)
 {
     return wall_offset_ms + (int64_t)(uv_hrtime() / 1000000);
 }
@@ -93,11 +63,16 @@ static void effect_withdraw(void *arg, struct install *install)
     northbound_withdraw(((struct gateway *)arg)->northbound, install);
 }
 
+static bool is_upstream(const struct gateway *gateway, size_t target)
+{
+    return target < gateway->targets.count && gateway->targets.at[target].kind == TARGET_UPSTREAM;
+}
+
 static void effect_forget(void *arg, struct install *install)
 {
     struct gateway *gateway = arg;
 
-    if (gateway->northbound && install_cuid(install)->target < gateway->config->upstream_count)
+    if (gateway->northbound && is_upstream(gateway, install_cuid(install)->target))
         northbound_forget(gateway->northbound, install);
 }
 
@@ -105,13 +80,13 @@ static void effect_upstream_cuid_gone(void *arg, struct upstream_cuid *cuid)
 {
     struct gateway *gateway = arg;
 
-    if (gateway->northbound && cuid->target < gateway->config->upstream_count)
+    if (gateway->northbound && is_upstream(gateway, cuid->target))
         northbound_upstream_cuid_gone(gateway->northbound, cuid);
 }
 
 static struct mitigator *driver_of(struct gateway *gateway, const struct install *install)
 {
-    return gateway->drivers[install_cuid(install)->target - gateway->config->upstream_count].mitigator;
+    return gateway->targets.at[install_cuid(install)->target].driver->mitigator;
 }
 
 static void effect_job_start(void *arg, struct install *install)
@@ -121,7 +96,7 @@ static void effect_job_start(void *arg, struct install *install)
     struct wire_scope scratch;
     char id[24];
 
-    relay_install_request(install, now_ms(), &request, &scratch);
+    relay_install_request(install, gateway_now(), &request, &scratch);
     snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
     mitigator_start(driver_of(gateway, install), &(struct mitigator_job){
                                                      .id = id,
@@ -138,7 +113,7 @@ static void effect_job_stop(void *arg, struct install *install)
     struct wire_scope scratch;
     char id[24];
 
-    relay_install_request(install, now_ms(), &request, &scratch);
+    relay_install_request(install, gateway_now(), &request, &scratch);
     snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
     mitigator_stop(driver_of(arg, install), id);
 }
@@ -196,7 +171,7 @@ static void committed(void *arg, uint64_t sequence)
 
     if (!gateway->relay)
         return;
-    relay_committed(gateway->relay, now_ms(), sequence);
+    relay_committed(gateway->relay, gateway_now(), sequence);
     if (gateway->southbound)
         southbound_committed(gateway->southbound, sequence);
     if (gateway->northbound)
@@ -219,21 +194,21 @@ static void reported(void *arg, const char *job, const struct mitigator_report *
     };
 
     if (driver->gateway->relay)
-        relay_job_report(driver->gateway->relay, now_ms(), driver->target, strtoull(job, NULL, 10), &out);
+        relay_job_report(driver->gateway->relay, gateway_now(), driver->target, strtoull(job, NULL, 10), &out);
 }
 
 static void due(uv_timer_t *timer)
 {
     struct gateway *gateway = timer->data;
 
-    relay_tick(gateway->relay, now_ms());
+    relay_tick(gateway->relay, gateway_now());
 }
 
 static void set_timer(uv_prepare_t *prepare)
 {
     struct gateway *gateway = prepare->data;
     int64_t next = relay_next(gateway->relay);
-    int64_t now = now_ms();
+    int64_t now = gateway_now();
 
     if (next == INT64_MAX)
         uv_timer_stop(&gateway->timer);
@@ -243,29 +218,45 @@ static void set_timer(uv_prepare_t *prepare)
 
 /* ---- Opening ---- */
 
+struct driver *gateway_driver_open(struct gateway *gateway, const struct config_mitigator *config, size_t target,
+                                   char *error, size_t error_size)
+{
+    struct mitigator_settings settings = {
+        .name = config->name, .exec = config->exec, .notify = config->driver == CONFIG_DRIVER_NOTIFY};
+    struct driver *driver = calloc(1, sizeof(*driver));
+
+    if (driver) {
+        driver->gateway = gateway;
+        driver->target = target;
+        driver->mitigator = mitigator_open(gateway->loop, &settings, reported, driver);
+    }
+    if (driver && driver->mitigator)
+        return driver;
+    free(driver);
+    snprintf(error, error_size, "mitigator %s: out of memory", settings.name);
+    return NULL;
+}
+
 static int open_mitigators(struct gateway *gateway, char *error, size_t error_size)
 {
-    const struct config *config = gateway->config;
+    for (size_t i = 0; i < gateway->targets.count; i++) {
+        struct target *target = &gateway->targets.at[i];
 
-    gateway->drivers = calloc(config->mitigator_count ? config->mitigator_count : 1, sizeof(*gateway->drivers));
-    if (!gateway->drivers)
-        return -1;
-    for (size_t i = 0; i < config->mitigator_count; i++) {
-        struct driver *driver = &gateway->drivers[i];
-        struct mitigator_settings settings = {.name = config->mitigators[i].name,
-                                              .exec = config->mitigators[i].exec,
-                                              .notify = config->mitigators[i].driver == CONFIG_DRIVER_NOTIFY};
-
-        driver->gateway = gateway;
-        driver->target = config->upstream_count + i;
-        driver->mitigator = mitigator_open(gateway->loop, &settings, reported, driver);
-        if (!driver->mitigator) {
-            snprintf(error, error_size, "mitigator %s: out of memory", settings.name);
+        if (target->kind != TARGET_MITIGATOR)
+            continue;
+        target->driver =
+            gateway_driver_open(gateway, &gateway->config->mitigators[target->index], i, error, error_size);
+        if (!target->driver)
             return -1;
-        }
-        gateway->driver_count++;
     }
     return 0;
+}
+
+void gateway_policy_free(struct policy *policy)
+{
+    if (policy)
+        policy_free(policy);
+    free(policy);
 }
 
 struct loading {
@@ -311,20 +302,22 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
     const struct config *config = gateway->config;
 
     snprintf(error, error_size, "out of memory");
-    if (policy_make(&gateway->policy, config) != 0)
+    gateway->policy = calloc(1, sizeof(*gateway->policy));
+    if (!gateway->policy || targets_plan(&(struct targets){0}, config, 0, NULL, NULL, &gateway->targets) != 0 ||
+        policy_make(gateway->policy, config, &gateway->targets) != 0)
         return -1;
     gateway->store = store_open(gateway->loop, config->gateway.state_dir, committed, gateway, error, error_size);
     if (!gateway->store)
         return -1;
-    gateway->relay = relay_new(&gateway->policy.relay, &effects, gateway);
+    gateway->relay = relay_new(&gateway->policy->relay, &effects, gateway);
     if (!gateway->relay)
         return -1;
     gateway->northbound =
-        northbound_open(gateway->loop, config, gateway->relay, gateway->store, now_ms, error, error_size);
+        northbound_open(gateway->loop, config, gateway->relay, gateway->store, gateway_now, error, error_size);
     if (!gateway->northbound)
         return -1;
     gateway->southbound =
-        southbound_open(gateway->loop, config, gateway->relay, gateway->store, now_ms, error, error_size);
+        southbound_open(gateway->loop, config, gateway->relay, gateway->store, gateway_now, error, error_size);
     if (!gateway->southbound || open_mitigators(gateway, error, error_size) != 0)
         return -1;
     return load_all(gateway, error, error_size);
@@ -332,23 +325,30 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
 
 static void start(struct gateway *gateway)
 {
+    struct relay_reviewer reviewer = gateway_reviewer;
+
     uv_timer_init(gateway->loop, &gateway->timer);
+    uv_timer_init(gateway->loop, &gateway->leaving);
     uv_prepare_init(gateway->loop, &gateway->prepare);
-    gateway->timer.data = gateway->prepare.data = gateway;
+    gateway->timer.data = gateway->prepare.data = gateway->leaving.data = gateway;
     gateway->handles_open = true;
     uv_prepare_start(&gateway->prepare, set_timer);
-    relay_start(gateway->relay, now_ms());
+    relay_start(gateway->relay, gateway_now());
     southbound_start(gateway->southbound);
     northbound_start(gateway->northbound);
+    /* What is on disk may be older than the configuration: clients that were removed, scopes that are others now. */
+    reviewer.arg = gateway;
+    relay_review(gateway->relay, &reviewer);
 }
 
-struct gateway *gateway_open(uv_loop_t *loop, const struct config *config, char *error, size_t error_size)
+struct gateway *gateway_open(uv_loop_t *loop, struct config *config, char *error, size_t error_size)
 {
     struct gateway *gateway = calloc(1, sizeof(*gateway));
 
     set_clock();
     if (!gateway) {
         snprintf(error, error_size, "out of memory");
+        config_free(config);
         return NULL;
     }
     gateway->loop = loop;
@@ -380,7 +380,7 @@ static void part_closed(void *arg)
 {
     struct gateway *gateway = arg;
 
-    if (--gateway->closing > 0)
+    if (--gateway->closing > 0 || !gateway->close_asked)
         return;
     if (gateway->store) { /* the last one: everything that was said is committed */
         close_store(gateway);
@@ -388,9 +388,26 @@ static void part_closed(void *arg)
     }
     if (gateway->on_closed)
         gateway->on_closed(gateway->arg);
-    policy_free(&gateway->policy);
-    free(gateway->drivers);
+    gateway_policy_free(gateway->policy);
+    free(gateway->targets.at);
+    config_free(gateway->config);
     free(gateway);
+}
+
+static void driver_closed(void *arg)
+{
+    struct driver *driver = arg;
+    struct gateway *gateway = driver->gateway;
+
+    free(driver);
+    part_closed(gateway);
+}
+
+/* Counted like everything that closes: the gateway itself may be asked to close meanwhile. */
+void gateway_driver_close(struct driver *driver)
+{
+    driver->gateway->closing++;
+    mitigator_close(driver->mitigator, driver_closed, driver);
 }
 
 static void handle_closed(uv_handle_t *handle)
@@ -402,7 +419,10 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
 {
     gateway->on_closed = on_closed;
     gateway->arg = arg;
-    gateway->closing = 1; /* this call */
+    gateway->close_asked = true;
+    if (gateway->reload) /* a thread reads what is about to go: it closes us when it is through */
+        return;
+    gateway->closing++; /* this call */
     if (gateway->southbound) {
         gateway->closing++;
         southbound_close(gateway->southbound, part_closed, gateway);
@@ -414,12 +434,12 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
     /* Both sides have stopped asking; the relay lets go of what it holds of them. */
     relay_free(gateway->relay);
     gateway->relay = NULL;
-    for (size_t i = 0; i < gateway->driver_count; i++) {
-        gateway->closing++;
-        mitigator_close(gateway->drivers[i].mitigator, part_closed, gateway);
-    }
+    for (size_t i = 0; i < gateway->targets.count; i++)
+        if (gateway->targets.at[i].driver)
+            gateway_driver_close(gateway->targets.at[i].driver);
     if (gateway->handles_open) {
-        gateway->closing += 2;
+        gateway->closing += 3;
+        uv_close((uv_handle_t *)&gateway->leaving, handle_closed);
         uv_close((uv_handle_t *)&gateway->timer, handle_closed);
         uv_close((uv_handle_t *)&gateway->prepare, handle_closed);
     }

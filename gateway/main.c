@@ -10,14 +10,15 @@
 #include "gateway/assemble.h"
 #include "gateway/config/config.h"
 #include "gateway/log/log.h"
+#include "gateway/operate.h"
 #include "gateway/versions.h"
 
 struct process {
     uv_loop_t loop;
     struct gateway *gateway;
-    struct config *config;
-    uv_signal_t signals[3];
+    uv_signal_t signals[5];
     bool stopping;
+    bool again; /* the file may have changed since the reload that is under way has read it */
 };
 
 static void usage(FILE *out)
@@ -30,7 +31,9 @@ static void usage(FILE *out)
           "  -V        versions and what this build can do\n"
           "\n"
           "Runs in the foreground and logs to standard error. SIGTERM and SIGINT end it in order;\n"
-          "mitigations stay installed and are taken up again at the next start.\n",
+          "mitigations stay installed and are taken up again at the next start. SIGHUP reads the\n"
+          "configuration again. SIGUSR1 drains: clients are sent to the server of redirect, and\n"
+          "the end comes when they have gone; SIGUSR2 takes that back.\n",
           out);
 }
 
@@ -45,34 +48,55 @@ static void gateway_closed(void *arg)
     close_signal(arg);
 }
 
-static void stop(uv_signal_t *handle, int number)
+static void stop(struct process *process, const char *why)
 {
-    struct process *process = handle->data;
-
     if (process->stopping)
         return;
     process->stopping = true;
-    log_notice("stop", "%s: ending sessions, committing, closing", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    log_notice("stop", "%s: ending sessions, committing, closing", why);
     gateway_close(process->gateway, gateway_closed, process);
 }
 
-/* Checks the file anew; what is in force stays until a restart. */
-static void check_again(uv_signal_t *handle, int number)
+static void on_end(uv_signal_t *handle, int number)
+{
+    stop(handle->data, number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+static void reload(struct process *process);
+
+static void reloaded(void *arg, bool ok, const char *text)
+{
+    struct process *process = arg;
+
+    (void)ok, (void)text; /* the log has it */
+    if (process->again)
+        reload(process);
+}
+
+static void reload(struct process *process)
+{
+    process->again = !process->stopping && gateway_reload(process->gateway, "SIGHUP", reloaded, process) != 0;
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    (void)number;
+    reload(handle->data);
+}
+
+static void drained(void *arg)
+{
+    stop(arg, "drained");
+}
+
+static void on_drain(uv_signal_t *handle, int number)
 {
     struct process *process = handle->data;
-    struct config_error error;
-    struct config *config = config_load(process->config->file, &error);
 
-    (void)number;
-    if (!config) {
-        log_error("reload-refused", "%s:%d:%d: %s; the running configuration stays in force", error.file, error.line,
-                  error.column, error.text);
-        return;
-    }
-    log_configure(config->log.level, config->log.format);
-    log_notice("reload", "%s: it is good; level and format of the log are in force now, the rest at the next start",
-               config->file);
-    config_free(config);
+    if (number == SIGUSR1)
+        gateway_drain(process->gateway, "SIGUSR1", drained, process);
+    else
+        gateway_undrain(process->gateway, "SIGUSR2");
 }
 
 static int run(struct config *config)
@@ -80,9 +104,12 @@ static int run(struct config *config)
     static const struct {
         int number;
         uv_signal_cb handler;
-    } signals[] = {{SIGTERM, stop}, {SIGINT, stop}, {SIGHUP, check_again}};
-    struct process process = {.config = config};
-    char error[512];
+    } signals[] = {
+        {SIGTERM, on_end}, {SIGINT, on_end}, {SIGHUP, on_hangup}, {SIGUSR1, on_drain}, {SIGUSR2, on_drain}};
+    struct process process = {0};
+    char name[64], error[512];
+
+    snprintf(name, sizeof(name), "%s", config->gateway.name);
 
     uv_loop_init(&process.loop);
     process.gateway = gateway_open(&process.loop, config, error, sizeof(error));
@@ -97,7 +124,7 @@ static int run(struct config *config)
         process.signals[i].data = &process;
         uv_signal_start(&process.signals[i], signals[i].handler, signals[i].number);
     }
-    log_notice("start", "dotsgw %s as %s", DOTSGW_VERSION, config->gateway.name);
+    log_notice("start", "dotsgw %s as %s", DOTSGW_VERSION, name);
     uv_run(&process.loop, UV_RUN_DEFAULT);
     uv_loop_close(&process.loop);
     return EXIT_SUCCESS;
@@ -109,7 +136,7 @@ int main(int argc, char **argv)
     bool check = false;
     struct config_error error;
     struct config *config;
-    int option, status;
+    int option;
 
     while ((option = getopt(argc, argv, "c:tVh")) != -1) {
         switch (option) {
@@ -146,7 +173,5 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     log_configure(config->log.level, config->log.format);
-    status = run(config);
-    config_free(config);
-    return status;
+    return run(config);
 }

@@ -87,6 +87,9 @@ struct dots_endpoint *dots_endpoint_open(uv_loop_t *loop, const struct dots_endp
 int dots_endpoint_listen(struct dots_endpoint *endpoint, const char *address, uint16_t port,
                          enum dots_transport transport, char *error, size_t error_size);
 
+/* Takes the newest listener back, in the same turn of the loop as its dots_endpoint_listen. */
+void dots_endpoint_listen_undo(struct dots_endpoint *endpoint);
+
 /* Handshakes from now on use these; sessions that are up go on. Tickets that were given out are good no more when
  * anything has changed: true. material is only borrowed. */
 bool dots_endpoint_renew(struct dots_endpoint *endpoint, const struct dots_material *material);

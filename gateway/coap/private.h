@@ -60,6 +60,7 @@ struct dots_endpoint {
     unsigned batch;                           /* times that a ready UDP listener is read in one turn */
     const void *datagram[COAP_LISTENERS_MAX]; /* libcoap's UDP listeners */
     size_t datagram_count;
+    coap_endpoint_t *listening[COAP_LISTENERS_MAX]; /* all of them */
     size_t listeners;
 
     struct dots_session *sessions, *due, *watched; /* heads of lists */

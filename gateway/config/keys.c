@@ -19,6 +19,8 @@ static const struct config_key keys_gateway[] = {
     KEY("state-dir", path, FIELD(config, gateway.state_dir), "directory of the durable state", .required = true),
     KEY("hop-limit", integer, FIELD(config, gateway.hop_limit),
         "Hop-Limit of requests that come without one (RFC 8768)", .min = 1, .max = 255, .fallback = "16"),
+    KEY("drain-time", seconds, FIELD(config, gateway.drain_time),
+        "how long a drain waits for clients to leave before it ends the gateway", .max = 86400, .fallback = "5m"),
     {0},
 };
 

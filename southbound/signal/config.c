@@ -83,6 +83,23 @@ static int keep(struct southbound *southbound, struct south_peer *peer, const st
     return adopt(peer, asked);
 }
 
+void south_config_review(struct southbound *southbound, struct south_peer *peer)
+{
+    uint8_t record[SOUTH_PARAMETERS_RECORD];
+    struct south_negotiated decoded;
+    char key[STORE_KEY_MAX];
+    size_t length = peer->negotiated ? south_parameters_encode(peer->negotiated, record) : 0;
+
+    if (peer->negotiated &&
+        (peer->client->gone || south_parameters_decode(southbound->config, record, length, &decoded) != 0)) {
+        if (store_delete(southbound->store, STORE_SESSION_CONFIG, key, key_of(peer, key)) == 0)
+            store_submit(southbound->store);
+        install(peer, NULL);
+    }
+    if (southbound->review_config && !peer->client->gone)
+        changed(southbound, peer);
+}
+
 /* ---- Requests ---- */
 
 static void refuse_full(struct south_session *session, const struct dots_request *request)

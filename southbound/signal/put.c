@@ -4,6 +4,7 @@
  * names the parameter, and changes nothing.
  */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,20 +62,32 @@ static void put_free(struct south_put *put)
     free(put);
 }
 
-static void put_finish(struct south_put *put)
-{
-    struct south_held *held = put->held;
-
-    put->held = NULL;
-    hand_over(put->southbound, held, &put->message->scopes[0], put->mid, put->if_match, put->hop_limit);
-    put_free(put);
-}
-
 static void put_refuse(struct south_put *put, uint8_t code, int64_t max_age, const char *reason)
 {
     south_log_refusal(put->southbound, put->held->peer->client, code, reason);
     south_reply_text(put->held->exchange, code, max_age, reason);
     south_held_free(put->southbound, put->held);
+    put_free(put);
+}
+
+static void put_finish(struct south_put *put)
+{
+    struct south_held *held = put->held;
+    const struct south_client *client = held->peer->client;
+    char reason[SOUTH_REASON_MAX];
+    uint8_t code = client->gone ? DOTS_CODE(4, 1) : 0;
+
+    /* There may have been a reload while it waited. */
+    if (client->gone)
+        snprintf(reason, sizeof(reason), "this client is not configured here any more");
+    else
+        code = south_target_allowed(&put->message->scopes[0], client->grant, reason);
+    if (code != 0) {
+        put_refuse(put, code, DOTS_NO_MAX_AGE, reason);
+        return;
+    }
+    put->held = NULL;
+    hand_over(put->southbound, held, &put->message->scopes[0], put->mid, put->if_match, put->hop_limit);
     put_free(put);
 }
 

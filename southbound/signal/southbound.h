@@ -36,4 +36,35 @@ void southbound_requester_gone(struct southbound *southbound, struct requester *
 /* The store has committed up to this sequence (session configurations wait for it). */
 void southbound_committed(struct southbound *southbound, uint64_t sequence);
 
+/* ---- A changed configuration ---- */
+
+/* A reload, prepared: clients matched with those of now, credentials read. */
+struct southbound_change;
+
+/* From any thread, while the loop goes on; blocks on files. config is borrowed. NULL with a sentence. */
+struct southbound_change *southbound_prepare(const struct southbound *southbound, const struct config *config,
+                                             char *error, size_t error_size);
+/* Opens the listeners that are new; in the same turn of the loop comes southbound_apply, or southbound_unlisten.
+ * 0, or -1 with a sentence: then there is none of them. */
+int southbound_listen(struct southbound *southbound, struct southbound_change *change, char *error, size_t error_size);
+void southbound_unlisten(struct southbound *southbound, const struct southbound_change *change);
+/*
+ * In force from now on; takes a moment. Who is connected is looked at afterwards, a few in each turn of the loop: who is
+ * no longer allowed is told so and closed. The configuration before is not looked at any more, but by the change.
+ */
+void southbound_apply(struct southbound *southbound, struct southbound_change *change);
+/* From any thread, NULL is fine. After southbound_apply it holds what it replaced: free it before that configuration. */
+void southbound_change_free(struct southbound_change *change);
+
+/* What the relay's reviewer asks: is there such a client, may it ask for this. */
+bool southbound_knows(const struct southbound *southbound, const char *client);
+bool southbound_allows(const struct southbound *southbound, const char *client, const struct wire_target *target);
+
+/* Sends those who come, and those who are there, to the server that redirect names; or no longer. Who goes away
+ * meanwhile is not lost. */
+void southbound_drain(struct southbound *southbound, bool on);
+unsigned southbound_sessions(const struct southbound *southbound);
+/* Is anybody left to be looked at, after a reload or a drain? */
+bool southbound_reviewing(const struct southbound *southbound);
+
 void southbound_close(struct southbound *southbound, void (*on_closed)(void *arg), void *arg);
