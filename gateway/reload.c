@@ -254,9 +254,9 @@ static void prepared(uv_work_t *work, int status)
         snprintf(reload->text, sizeof(reload->text), "%s: %s", reload->file, error);
     }
     if (reload->ok)
-        log_notice("reload", "%s: %s", reload->why, reload->text);
+        log_notice("reload", "%s (%s)", reload->text, reload->why);
     else
-        log_error("reload-refused", "%s: %s; the running configuration stays in force", reload->why, reload->text);
+        log_error("reload-refused", "%s; the running configuration stays in force (%s)", reload->text, reload->why);
     uv_queue_work(reload->gateway->loop, &reload->work, dispose, disposed);
 }
 

@@ -9,6 +9,7 @@ from processes import SANITIZER_EXIT, Process, program, run, sanitizer_report
 from waiting import wait_for
 
 START = 60  # s
+RELOADED = r" (notice reload|error reload-refused): (.*)"
 PREFIXES = ["203.0.113.0/24", "2001:db8:6401::/48"]
 
 
@@ -101,6 +102,24 @@ class Gateway:
     def restart(self):
         self.stop()
         return self.start()
+
+    def reload(self, **sections):
+        """SIGHUP, after these sections were replaced; returns what the log says of it."""
+        before = len(self.logged(RELOADED))
+        self.configure(**sections)
+        self.process.signal(signal.SIGHUP)
+        found = self.wait_log(RELOADED, before + 1)
+        assert found[before][0] == "notice reload", found[before]
+        return found[before][1]
+
+    def reload_refused(self, **sections):
+        """The same, when it is to be refused."""
+        before = len(self.logged(RELOADED))
+        self.configure(**sections)
+        self.process.signal(signal.SIGHUP)
+        found = self.wait_log(RELOADED, before + 1)
+        assert found[before][0] == "error reload-refused", found[before]
+        return found[before][1]
 
     def check(self):
         """dotsgw -t."""
