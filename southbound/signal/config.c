@@ -83,21 +83,30 @@ static int keep(struct southbound *southbound, struct south_peer *peer, const st
     return adopt(peer, asked);
 }
 
+static void forget(struct southbound *southbound, struct south_peer *peer)
+{
+    char key[STORE_KEY_MAX];
+
+    if (store_delete(southbound->store, STORE_SESSION_CONFIG, key, key_of(peer, key)) == 0)
+        store_submit(southbound->store);
+    install(peer, NULL);
+}
+
 void south_config_review(struct southbound *southbound, struct south_peer *peer)
 {
     uint8_t record[SOUTH_PARAMETERS_RECORD];
     struct south_negotiated decoded;
-    char key[STORE_KEY_MAX];
-    size_t length = peer->negotiated ? south_parameters_encode(peer->negotiated, record) : 0;
 
+    if (peer->negotiated && peer->client->gone)
+        forget(southbound, peer);
+    if (!southbound->review_config || peer->client->gone)
+        return;
+    /* As after a restart: what is not acceptable any more is left out. */
     if (peer->negotiated &&
-        (peer->client->gone || south_parameters_decode(southbound->config, record, length, &decoded) != 0)) {
-        if (store_delete(southbound->store, STORE_SESSION_CONFIG, key, key_of(peer, key)) == 0)
-            store_submit(southbound->store);
-        install(peer, NULL);
-    }
-    if (southbound->review_config && !peer->client->gone)
-        changed(southbound, peer);
+        south_parameters_decode(southbound->config, record, south_parameters_encode(peer->negotiated, record),
+                                &decoded) == 0)
+        *peer->negotiated = decoded;
+    changed(southbound, peer);
 }
 
 /* ---- Requests ---- */

@@ -316,7 +316,7 @@ enum wire_status south_represent_status(const struct southbound *southbound, con
 int64_t south_represent_max_age(const struct southbound *southbound, bool active);
 
 /* config.c */
-/* After a reload: what was negotiated goes when it is out of range now, or its client is gone. */
+/* After a reload: values that were negotiated and are out of range now go; all of them with their client. */
 void south_config_review(struct southbound *southbound, struct south_peer *peer);
 void south_config(struct south_session *session, const struct dots_request *request, const struct south_path *path);
 

@@ -226,8 +226,7 @@ def test_what_clients_may_negotiate_is_what_is_configured_now(server, web):
     agreed = web.config_get(1).config["mitigating-config"]["heartbeat-interval"]
     assert agreed["current-value"] == 200
     server.reload(session_config={"heartbeat-interval": {"min": 15, "max": 100, "current": 20}})
-    assert web.config_get(1).code == "4.04", "it is out of range now"
-    now = web.config_get().config["mitigating-config"]["heartbeat-interval"]
+    now = web.config_get(1).config["mitigating-config"]["heartbeat-interval"]
     assert (now["min-value"], now["max-value"], now["current-value"]) == (15, 100, 20)
 
 
