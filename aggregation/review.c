@@ -137,8 +137,14 @@ static void review_live(struct relay *relay, int64_t now, struct mitigation *mit
 
 static void review(struct relay *relay, int64_t now, struct mitigation *mitigation, bool known)
 {
-    if (mitigation->gone.queued || mitigation->state == MITIGATION_ENDED)
+    if (mitigation->gone.queued)
         return;
+    if (mitigation->state == MITIGATION_ENDED) {
+        if (!known && mitigation->state_until_ms > now + RELAY_LINGER_MS)
+            mitigation->state_until_ms = now + RELAY_LINGER_MS;
+        mitigation_schedule(relay, mitigation);
+        return;
+    }
     if (relay->index && mitigation->indexed && !mitigation->indexed_all)
         mitigation->indexed_all = overlap_index_add(relay->index, mitigation->scope, mitigation) == 0;
     if (!known)
