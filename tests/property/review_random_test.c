@@ -230,7 +230,7 @@ static void put(struct history *history)
     struct relay_put request = {.limits = {.mitigations = 1000, .cuids = 10, .max_lifetime = 200000}};
     char text[32], name[16];
 
-    snprintf(text, sizeof(text), "10.%u.%u.0/%u", roll(history, 2), roll(history, 4) * 64, 18 + roll(history, 6));
+    snprintf(text, sizeof(text), "10.%u.%u.0/%u", roll(history, 2), roll(history, 4) * 64, 16 + roll(history, 8));
     wire_prefix_parse(text, false, &wish->prefix);
     scope.target.prefixes = &wish->prefix;
     if (mid + 1 >= MIDS || history->removed[client] || !allowed(history, NULL, &scope.target))
