@@ -124,8 +124,7 @@ static void review_live(struct relay *relay, int64_t now, struct mitigation *mit
     const struct relay_reviewer *reviewer = &relay->reviewer;
     char reason[SCOPE_REASON_MAX] = "";
 
-    if (reviewer->allowed &&
-        !reviewer->allowed(reviewer->arg, &mitigation->owner->public, &mitigation->scope->target))
+    if (reviewer->allowed && !reviewer->allowed(reviewer->arg, &mitigation->owner->public, &mitigation->scope->target))
         end_of_right(relay, now, mitigation, "scope-withdrawn", "outside the scopes that this client has now");
     else if (!translate(relay, mitigation, reason))
         end_of_right(relay, now, mitigation, "nat-unmapped", reason);

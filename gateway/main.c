@@ -104,8 +104,7 @@ static int run(struct config *config)
     static const struct {
         int number;
         uv_signal_cb handler;
-    } signals[] = {
-        {SIGTERM, on_end}, {SIGINT, on_end}, {SIGHUP, on_hangup}, {SIGUSR1, on_drain}, {SIGUSR2, on_drain}};
+    } signals[] = {{SIGTERM, on_end}, {SIGINT, on_end}, {SIGHUP, on_hangup}, {SIGUSR1, on_drain}, {SIGUSR2, on_drain}};
     struct process process = {0};
     char name[64], error[512];
 

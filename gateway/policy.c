@@ -44,7 +44,8 @@ static int copy_mappings(struct policy *policy, const struct config *config)
     return 0;
 }
 
-static void set_upstream(struct relay_target *target, const struct config_upstream *upstream, struct wire_prefix **owned)
+static void set_upstream(struct relay_target *target, const struct config_upstream *upstream,
+                         struct wire_prefix **owned)
 {
     for (size_t i = 0; i < upstream->owns.count; i++)
         (*owned)[i] = prefix_of(&upstream->owns.at[i]);

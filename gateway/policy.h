@@ -9,8 +9,8 @@ struct policy {
     struct relay_policy relay;
     struct relay_target *targets; /* by place */
     char (*names)[TARGET_NAME_MAX];
-    char name[64]; /* the gateway's */
-    struct wire_prefix *owned;    /* by upstreams, one after the other */
+    char name[64];             /* the gateway's */
+    struct wire_prefix *owned; /* by upstreams, one after the other */
     struct nat_mapping *nat;
 };
 

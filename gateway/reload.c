@@ -105,8 +105,8 @@ static int plan(struct reload *reload, char *error, size_t error_size)
 {
     snprintf(error, error_size, "out of memory");
     /* A target is compared with its entry in the old configuration: by its index there, until the plan is made. */
-    if (targets_plan(&reload->gateway->targets, reload->config, gateway_now(), same_target, reload,
-                     &reload->targets) != 0)
+    if (targets_plan(&reload->gateway->targets, reload->config, gateway_now(), same_target, reload, &reload->targets) !=
+        0)
         return -1;
     reload->policy = calloc(1, sizeof(*reload->policy));
     if (!reload->policy || policy_make(reload->policy, reload->config, &reload->targets) != 0)
@@ -129,8 +129,8 @@ static int open_new_drivers(struct reload *reload, char *error, size_t error_siz
 
         if (!is_new(reload, i) || target->kind != TARGET_MITIGATOR)
             continue;
-        target->driver = gateway_driver_open(reload->gateway, &reload->config->mitigators[target->index], i, error,
-                                             error_size);
+        target->driver =
+            gateway_driver_open(reload->gateway, &reload->config->mitigators[target->index], i, error, error_size);
         if (!target->driver)
             return -1;
     }
@@ -152,8 +152,8 @@ static int apply_north(struct reload *reload, char *error, size_t error_size)
         if (target->kind == TARGET_UPSTREAM && !target->leaving)
             places[target->index] = i;
     }
-    status = northbound_apply(reload->gateway->northbound, reload->north, places, reload->targets.count, error,
-                              error_size);
+    status =
+        northbound_apply(reload->gateway->northbound, reload->north, places, reload->targets.count, error, error_size);
     free(places);
     return status;
 }

@@ -76,7 +76,7 @@ int targets_plan(const struct targets *before, const struct config *config, int6
                  struct targets *out)
 {
     size_t room = before->count + config->upstream_count + config->mitigator_count;
-    bool *kept = calloc(room + 1, sizeof(*kept)); /* by place */
+    bool *kept = calloc(room + 1, sizeof(*kept));     /* by place */
     bool *placed = calloc(room + 1, sizeof(*placed)); /* upstreams, then mitigators */
 
     out->count = before->count;

@@ -39,7 +39,8 @@ typedef bool target_same_h(void *arg, size_t place, const struct target *target,
 
 /*
  * The places under another configuration: what is the same keeps its place, what is gone is leaving from now on, what
- * is new takes a free place or one at the end. before may be empty. 0, or -1 out of memory; free(out->at) in both cases.
+ * is new takes a free place or one at the end. before may be empty. 0, or -1 out of memory; free(out->at) in both
+ * cases.
  */
 int targets_plan(const struct targets *before, const struct config *config, int64_t now, target_same_h *same, void *arg,
                  struct targets *out);

@@ -130,8 +130,7 @@ struct dots_endpoint *dots_endpoint_open(uv_loop_t *loop, const struct dots_endp
     if (settings->material != NULL)
         return open_with(loop, settings, settings->material, error, error_size);
     struct dots_material *material = dots_material_load(&settings->credentials, error, error_size);
-    struct dots_endpoint *endpoint =
-        material != NULL ? open_with(loop, settings, material, error, error_size) : NULL;
+    struct dots_endpoint *endpoint = material != NULL ? open_with(loop, settings, material, error, error_size) : NULL;
     dots_material_free(material);
     return endpoint;
 }

@@ -109,8 +109,7 @@ static bool mix_all(EVP_MD_CTX *digest, const struct dots_material *material)
 static int set_digest(struct dots_material *material)
 {
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    bool done = digest != NULL && mix_all(digest, material) &&
-                EVP_DigestFinal_ex(digest, material->digest, NULL) == 1;
+    bool done = digest != NULL && mix_all(digest, material) && EVP_DigestFinal_ex(digest, material->digest, NULL) == 1;
     EVP_MD_CTX_free(digest);
     return done ? 0 : -1;
 }

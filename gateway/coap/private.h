@@ -34,9 +34,9 @@ struct dots_endpoint {
     const struct dots_handlers *handlers;
     void *arg;
     coap_context_t *context;
-    SSL_CTX *contexts[2];           /* of DTLS and TLS, made and owned by libcoap */
-    SSL_CTX *shown;                 /* holds the certificate that each handshake shows; NULL: that of its context */
-    uint8_t material[32];           /* digest of the credentials in use */
+    SSL_CTX *contexts[2]; /* of DTLS and TLS, made and owned by libcoap */
+    SSL_CTX *shown;       /* holds the certificate that each handshake shows; NULL: that of its context */
+    uint8_t material[32]; /* digest of the credentials in use */
     void (*libcoap_info)(const SSL *, int, int);
     struct ticket_keys *ticket_keys;
     char *name;

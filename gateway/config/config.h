@@ -161,7 +161,7 @@ struct config {
         char *name;
         bool domain_side_server; /* domain-side: server */
         char *state_dir;
-        uint8_t hop_limit; /* 1..255 */
+        uint8_t hop_limit;   /* 1..255 */
         uint32_t drain_time; /* s */
     } gateway;
     struct config_credentials tls; /* defaults of listeners and upstreams */

@@ -213,8 +213,8 @@ static void refuse_gateway(const struct config *before, const struct config *aft
 {
     if (strcmp(before->gateway.name, after->gateway.name) != 0)
         snprintf(out->refused, sizeof(out->refused),
-                 "gateway.name: it cannot change from %s to %s while the gateway runs; restart it", before->gateway.name,
-                 after->gateway.name);
+                 "gateway.name: it cannot change from %s to %s while the gateway runs; restart it",
+                 before->gateway.name, after->gateway.name);
     else if (strcmp(before->gateway.state_dir, after->gateway.state_dir) != 0)
         snprintf(out->refused, sizeof(out->refused),
                  "gateway.state-dir: the state cannot move from %s while the gateway runs; stop it, move it, start it",

@@ -70,8 +70,7 @@ static int grow(struct northbound *northbound, size_t count)
     larger = realloc((void *)northbound->upstreams, count * sizeof(*larger));
     if (!larger)
         return -1;
-    memset((void *)(larger + northbound->upstream_count), 0,
-           (count - northbound->upstream_count) * sizeof(*larger));
+    memset((void *)(larger + northbound->upstream_count), 0, (count - northbound->upstream_count) * sizeof(*larger));
     northbound->upstreams = larger;
     northbound->upstream_count = count;
     return 0;
@@ -96,8 +95,8 @@ static void begin_sids(const struct northbound *northbound, struct upstream *ups
     upstream->sid_next = upstream->sid_reserved + 1;
 }
 
-static int open_new(struct northbound *northbound, struct northbound_change *change, const size_t *targets,
-                    char *error, size_t error_size)
+static int open_new(struct northbound *northbound, struct northbound_change *change, const size_t *targets, char *error,
+                    size_t error_size)
 {
     for (size_t i = 0; i < change->count; i++) {
         struct upstream **at = &northbound->upstreams[targets[i]];

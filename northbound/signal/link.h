@@ -48,9 +48,9 @@ struct link_endpoint;
 struct link_endpoint *link_endpoint_open(uv_loop_t *loop, const struct link_endpoint_settings *settings, char *error,
                                          size_t error_size);
 /*
- * Other servers, transports, credentials or MTU (settings->material, not credentials; the name stays). Links that have a
- * session go on with it until one of the new kind is up; where that cannot be had they stay, unless their server is not
- * among the servers any more. 0, or -1 out of memory: nothing has changed.
+ * Other servers, transports, credentials or MTU (settings->material, not credentials; the name stays). Links that have
+ * a session go on with it until one of the new kind is up; where that cannot be had they stay, unless their server is
+ * not among the servers any more. 0, or -1 out of memory: nothing has changed.
  */
 int link_endpoint_renew(struct link_endpoint *endpoint, const struct link_endpoint_settings *settings);
 /* Closes its links as well, in order; on_closed when the loop has let go of everything. */

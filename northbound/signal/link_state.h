@@ -169,8 +169,8 @@ struct link {
     uint64_t retry_at;   /* of the next one; LINK_NEVER: none is planned */
     uint64_t replace_at; /* no second session before this */
     uint64_t probe_at;
-    uint64_t renew_at; /* LINK_NEVER: the session in use is made with what is configured */
-    bool moves;        /* its server is not configured any more */
+    uint64_t renew_at;             /* LINK_NEVER: the session in use is made with what is configured */
+    bool moves;                    /* its server is not configured any more */
     uint64_t redirect_pause_until; /* an alternate server that cannot be reached is not tried again before */
     struct redirect redirect;
 

@@ -93,7 +93,8 @@ int northbound_load(struct northbound *northbound, const char *key, size_t key_l
         struct upstream *upstream = northbound->upstreams[i];
         const char *name = upstream ? upstream->config->name : "";
 
-        if (upstream && key_length == 4 + strlen(name) && memcmp(key, "sid/", 4) == 0 && memcmp(key + 4, name, key_length - 4) == 0)
+        if (upstream && key_length == 4 + strlen(name) && memcmp(key, "sid/", 4) == 0 &&
+            memcmp(key + 4, name, key_length - 4) == 0)
             return sid_load(upstream, value, value_length);
     }
     return 0; /* of an upstream that is no longer configured */

@@ -104,10 +104,10 @@ struct northbound {
     struct upstream **upstreams; /* by target; NULL: that target is none of ours */
     size_t upstream_count;
     struct upstream *gone; /* closed, and not freed yet */
-    uint8_t *body;      /* scratch for encoding */
-    uv_timer_t closer;  /* so that on_closed never comes from inside northbound_close */
-    size_t handles;     /* legs' timers, endpoints and the closer that are not closed yet */
-    struct leg *closed; /* linked by sid_next: deliveries may point to them until the relay has let go */
+    uint8_t *body;         /* scratch for encoding */
+    uv_timer_t closer;     /* so that on_closed never comes from inside northbound_close */
+    size_t handles;        /* legs' timers, endpoints and the closer that are not closed yet */
+    struct leg *closed;    /* linked by sid_next: deliveries may point to them until the relay has let go */
     bool closing;
     void (*on_closed)(void *arg);
     void *arg;

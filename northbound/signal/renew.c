@@ -1,6 +1,6 @@
 /*
- * renew: servers and credentials of links change while sessions are up. A link keeps its session until it has one of the
- * new kind, so that a certificate that is renewed in the middle of an attack costs nothing.
+ * renew: servers and credentials of links change while sessions are up. A link keeps its session until it has one of
+ * the new kind, so that a certificate that is renewed in the middle of an attack costs nothing.
  */
 
 #include <stdlib.h>

@@ -273,8 +273,7 @@ int upstream_material_load(struct upstream_material *material, const struct conf
         material->material = dots_material_load(&credentials, reason, sizeof(reason));
     if (material->material)
         return 0;
-    snprintf(error, error_size, "upstream %s: %s", config->name,
-             reason[0] ? reason : "its credentials cannot be used");
+    snprintf(error, error_size, "upstream %s: %s", config->name, reason[0] ? reason : "its credentials cannot be used");
     return -1;
 }
 

@@ -39,7 +39,8 @@ void south_clients_free(struct south_clients *clients);
 /*
  * A reload in two steps. south_clients_meet compares a new table with the one in force, and changes nothing of that: it
  * runs on any thread, while the loop goes on. south_clients_adopt then takes a moment only: who is in both keeps the
- * old object, and what is to be freed is left in the old table; that may be freed on any thread. 0, or -1 out of memory.
+ * old object, and what is to be freed is left in the old table; that may be freed on any thread. 0, or -1 out of
+ * memory.
  */
 int south_clients_meet(struct south_clients *clients, const struct south_clients *old);
 void south_clients_adopt(struct south_clients *clients, struct south_clients *old);

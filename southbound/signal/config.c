@@ -102,9 +102,8 @@ void south_config_review(struct southbound *southbound, struct south_peer *peer)
     if (!southbound->review_config || peer->client->gone)
         return;
     /* As after a restart: what is not acceptable any more is left out. */
-    if (peer->negotiated &&
-        south_parameters_decode(southbound->config, record, south_parameters_encode(peer->negotiated, record),
-                                &decoded) == 0)
+    if (peer->negotiated && south_parameters_decode(southbound->config, record,
+                                                    south_parameters_encode(peer->negotiated, record), &decoded) == 0)
         *peer->negotiated = decoded;
     changed(southbound, peer);
 }

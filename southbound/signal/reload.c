@@ -84,8 +84,7 @@ void southbound_apply(struct southbound *southbound, struct southbound_change *c
     if (southbound->endpoint) {
         set_limits(southbound, before, config);
         /* A ticket stands for a key that was proved once: with another key it proves nothing. */
-        if (!dots_endpoint_renew(southbound->endpoint, change->material) &&
-            south_clients_keys_changed(change->clients))
+        if (!dots_endpoint_renew(southbound->endpoint, change->material) && south_clients_keys_changed(change->clients))
             dots_endpoint_forget_tickets(southbound->endpoint);
     }
     south_clients_adopt(change->clients, old);

@@ -369,7 +369,8 @@ bool south_redirects(const struct south_session *session, const struct dots_requ
 bool south_listens(const struct config *config);
 struct dots_credentials south_credentials(const struct config *config);
 unsigned south_sessions_max(const struct config *config);
-/* What is in config and not in before (NULL: nothing is). How many, or -1 with a sentence: then nothing listens anew. */
+/* What is in config and not in before (NULL: nothing is). How many, or -1 with a sentence: then nothing listens anew.
+ */
 int south_listen(struct southbound *southbound, const struct config *before, const struct config *config, char *error,
                  size_t error_size);
 

@@ -49,11 +49,12 @@ struct southbound_change *southbound_prepare(const struct southbound *southbound
 int southbound_listen(struct southbound *southbound, struct southbound_change *change, char *error, size_t error_size);
 void southbound_unlisten(struct southbound *southbound, const struct southbound_change *change);
 /*
- * In force from now on; takes a moment. Who is connected is looked at afterwards, a few in each turn of the loop: who is
- * no longer allowed is told so and closed. The configuration before is not looked at any more, but by the change.
+ * In force from now on; takes a moment. Who is connected is looked at afterwards, a few in each turn of the loop: who
+ * is no longer allowed is told so and closed. The configuration before is not looked at any more, but by the change.
  */
 void southbound_apply(struct southbound *southbound, struct southbound_change *change);
-/* From any thread, NULL is fine. After southbound_apply it holds what it replaced: free it before that configuration. */
+/* From any thread, NULL is fine. After southbound_apply it holds what it replaced: free it before that configuration.
+ */
 void southbound_change_free(struct southbound_change *change);
 
 /* What the relay's reviewer asks: is there such a client, may it ask for this. */

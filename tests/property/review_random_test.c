@@ -1,7 +1,7 @@
 /*
- * review: random configurations under random traffic: targets come and go, fan-out changes, clients are removed and come
- * back, scopes narrow. After each change, once everything is answered: what is kept is at every upstream that is asked
- * for it exactly once, nothing else is anywhere, nobody keeps what he may not have, nobody loses what he may.
+ * review: random configurations under random traffic: targets come and go, fan-out changes, clients are removed and
+ * come back, scopes narrow. After each change, once everything is answered: what is kept is at every upstream that is
+ * asked for it exactly once, nothing else is anywhere, nobody keeps what he may not have, nobody loses what he may.
  * links: test_support aggregation wire
  *
  * DOTSGW_SEED replays one history, DOTSGW_HISTORIES says how many are run.
@@ -288,8 +288,9 @@ static void check_wish(struct history *history, unsigned client, uint32_t mid)
         if (!asked(history, target) || (by_prefix(history) && !owned_part(target, &wish->prefix, &part)))
             continue;
         owned_key(key, target, cuid);
-        assert_int_equal(remote_covering(history->remote, key, history->targets[0][0].identity_client ? mid : UINT32_MAX,
-                                         &part, wish->trigger),
+        assert_int_equal(remote_covering(history->remote, key,
+                                         history->targets[0][0].identity_client ? mid : UINT32_MAX, &part,
+                                         wish->trigger),
                          1);
     }
 }
@@ -327,9 +328,8 @@ static void check_quiet(struct history *history)
     const struct relay_reviewer reviewer = {.known = known, .allowed = allowed, .arg = history};
     unsigned before = history->puts;
 
-    assert_int_equal(relay_reconfigure(history->world.relay, history->world.now,
-                                       &history->policies[history->in_use], &reviewer),
-                     0);
+    assert_int_equal(
+        relay_reconfigure(history->world.relay, history->world.now, &history->policies[history->in_use], &reviewer), 0);
     settle(history);
     assert_int_equal(history->puts, before);
 }

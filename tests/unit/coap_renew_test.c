@@ -166,8 +166,8 @@ static int remove_all(void **state)
     return remove_pki(state);
 }
 
-#define with_resumption(name)                                                       \
-    cmocka_unit_test_setup_teardown(name##_over_dtls, begin, forget_resumption),    \
+#define with_resumption(name)                                                    \
+    cmocka_unit_test_setup_teardown(name##_over_dtls, begin, forget_resumption), \
         cmocka_unit_test_setup_teardown(name##_over_tls, begin, forget_resumption)
 
 int main(void)

@@ -7,9 +7,10 @@
 static const char head[] = "gateway: { name: gw, state-dir: /tmp }\n"
                            "tls: { certificate: gw.pem, private-key: gw.key, trust-anchors: ca.pem }\n";
 static const char listener[] = "listeners: [ {} ]\n";
-static const char clients[] = "clients:\n"
-                              "  - { name: web, identities: [ { san: web.test } ], scopes: { prefixes: [192.0.2.0/24] } }\n"
-                              "  - { name: shop, identities: [ { psk: shop, key-file: web1.psk } ] }\n";
+static const char clients[] =
+    "clients:\n"
+    "  - { name: web, identities: [ { san: web.test } ], scopes: { prefixes: [192.0.2.0/24] } }\n"
+    "  - { name: shop, identities: [ { psk: shop, key-file: web1.psk } ] }\n";
 
 static struct config *before, *after;
 static struct config_difference difference;
@@ -65,9 +66,10 @@ static void test_clients_are_known_by_their_names_wherever_they_stand(void **sta
 {
     (void)state;
     assert_string_equal(
-        change(clients, "clients:\n"
-                        "  - { name: shop, identities: [ { psk: shop, key-file: text.psk } ] }\n"
-                        "  - { name: late, identities: [ { san: late.test } ], scopes: { prefixes: [192.0.2.0/24] } }\n"),
+        change(clients,
+               "clients:\n"
+               "  - { name: shop, identities: [ { psk: shop, key-file: text.psk } ] }\n"
+               "  - { name: late, identities: [ { san: late.test } ], scopes: { prefixes: [192.0.2.0/24] } }\n"),
         "clients: 1 added, 1 removed, 1 changed");
     assert_int_equal(difference.count, 3);
     assert_string_equal(difference.at[0].name, "late");
@@ -82,10 +84,9 @@ static void test_their_order_alone_is_no_change(void **state)
 {
     (void)state;
     assert_string_equal(
-        change(clients,
-               "clients:\n"
-               "  - { name: shop, identities: [ { psk: shop, key-file: web1.psk } ] }\n"
-               "  - { name: web, identities: [ { san: web.test } ], scopes: { prefixes: [192.0.2.0/24] } }\n"),
+        change(clients, "clients:\n"
+                        "  - { name: shop, identities: [ { psk: shop, key-file: web1.psk } ] }\n"
+                        "  - { name: web, identities: [ { san: web.test } ], scopes: { prefixes: [192.0.2.0/24] } }\n"),
         "nothing in the file has changed");
 }
 
@@ -105,7 +106,8 @@ static void test_every_part_of_an_item_counts(void **state)
         char text[1024];
 
         snprintf(text, sizeof(text),
-                 "clients:\n  - %s\n  - { name: shop, identities: [ { psk: shop, key-file: web1.psk } ] }\n", others[i]);
+                 "clients:\n  - %s\n  - { name: shop, identities: [ { psk: shop, key-file: web1.psk } ] }\n",
+                 others[i]);
         assert_string_equal(change(clients, text), "clients: 1 changed");
         forget(state);
     }

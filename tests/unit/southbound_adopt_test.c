@@ -127,7 +127,8 @@ static void test_another_key_is_noticed(void **state)
 /* One that is dropped before it is adopted leaves everything as it was. */
 static void test_a_refused_reload_changes_nothing(void **state)
 {
-    struct config_client before[] = {client_of("ann", 0, 1), client_of("bob", 1, 1)}, after[] = {client_of("bob", 1, 7)};
+    struct config_client before[] = {client_of("ann", 0, 1), client_of("bob", 1, 1)},
+                         after[] = {client_of("bob", 1, 7)};
     struct config configs[2];
     struct south_clients *old = table_of(&configs[0], before, 2), *new = table_of(&configs[1], after, 1);
 
