@@ -1,6 +1,7 @@
 """SIGHUP: what changes, what stays, and what is refused as a whole."""
 
 import datetime
+import signal
 
 import pytest
 from cryptography import x509
@@ -346,6 +347,60 @@ def test_identity_of_an_upstream(above, gw, client, pki, mitigator, make_session
     wait_for(lambda: mitigator.live and job not in mitigator.live, lambda: f"another job: {mitigator.told}", 30)
     mitigator.wait_prefixes(ONE)
     assert client.status(1) == IN_PROGRESS
+
+
+def test_sessions_of_an_upstream_where_the_clients_mids_pass(above, gw, client, pki, mitigator):
+    """The same cuid and mid over other sessions: what the old one deletes must not be gone in the end."""
+    gw.reload(upstreams=[entry(above, identity="client")])
+    assert client.put(1, ONE).code == "2.01"
+    mitigator.wait_prefixes(ONE)
+    gw.reload(upstreams=[entry(above, identity="client", sessions="per-client")])
+    gw.wait_log(" info target-removed: isp", 2)
+    mitigator.wait_prefixes(ONE)
+    assert client.put(2, TWO).code == "2.01"
+    mitigator.wait_prefixes(ONE, TWO)
+    assert client.status(1) == IN_PROGRESS
+
+
+def test_two_sighups_at_once(above, gw, client, pki):
+    """The second is not lost: the file may have changed since the first was read."""
+    before = len(gw.logged(" notice reload: "))
+    gw.process.signal(signal.SIGHUP)
+    gw.configure(clients=standard_clients(pki) + [client_entry("late", "late.test")])
+    gw.process.signal(signal.SIGHUP)
+    wait_for(lambda: gw.logged(r" notice reload: .*clients: 1 added"), "the second one")
+    assert len(gw.logged(" notice reload: ")) - before in (1, 2)
+
+
+def test_the_end_comes_in_the_middle_of_a_reload(gw, client):
+    assert client.put(1, ONE).code == "2.01"
+    gw.process.signal(signal.SIGHUP)
+    gw.stop()
+
+
+def test_a_request_that_waits_for_its_verdict_is_answered(make_gateway, make_relay, make_client, pki):
+    """The upstream is not there: the answer comes after response-wait, whatever is reloaded meanwhile."""
+    nobody = make_gateway("nobody")
+    gw = make_relay(nobody, response_wait="3s").start()
+    web = make_client(gw, pki.certificate("web.test"))
+    running = web.start("put", "1", "-p", ONE)
+    gw.wait_log(" session-up: client web on ")
+    for _ in range(3):
+        gw.reload(status_interval="20s")
+    wait_for(lambda: not running.process.running(), "the answer", 20)
+    assert running.stop() == 0
+    assert web.status(1) == IN_PROGRESS
+
+
+def test_an_upstream_that_was_asked_in_vain_is_given_up(make_gateway, make_relay, make_client, make_upstream, pki):
+    """Never reached: nothing is there, so nothing has to be withdrawn."""
+    nobody, other = make_gateway("nobody"), make_upstream("other").start()
+    gw = make_relay(nobody, response_wait="1s").start()
+    web = make_client(gw, pki.certificate("web.test"))
+    assert web.put(1, ONE).code == "2.01"
+    gw.reload(upstreams=[entry(other, "second")])
+    other.wait_log(" session-up: client gw on ")
+    assert web.status(1) == IN_PROGRESS
 
 
 def test_fan_out_by_prefix_and_back(above, gw, client, make_upstream, make_mitigator, mitigator):
