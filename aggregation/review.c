@@ -264,23 +264,24 @@ static void free_shared(struct relay *relay, struct upstream_cuid_state *cuid)
 
 bool relay_target_left(struct relay *relay, size_t target, bool give_up)
 {
-    struct upstream_cuid_state *cuid, *next;
+    struct upstream_cuid_state *cuid, *shared = NULL;
     bool left = !relay->reviewing && relay->policy->targets[target].disabled;
 
     if (!left)
         return false;
-    HASH_ITER(hh, relay->cuids, cuid, next)
-    {
+    for (cuid = relay->cuids; cuid; cuid = cuid->hh.next) {
         if (cuid->public.target != target)
             continue;
         if (!cuid->installs && !cuid->bundle_count && !cuid->requester) {
-            free_shared(relay, cuid);
+            shared = cuid; /* there is one at most */
             continue;
         }
         left = false;
         if (give_up)
             forget_installs(relay, cuid);
     }
+    if (shared)
+        free_shared(relay, shared);
     effects_flush(relay);
     return left;
 }

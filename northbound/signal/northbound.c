@@ -43,7 +43,7 @@ void northbound_close(struct northbound *northbound, void (*on_closed)(void *arg
     northbound->on_closed = on_closed;
     northbound->arg = arg;
     for (size_t i = 0; i < northbound->upstream_count; i++)
-        if (northbound->upstreams[i])
+        if (northbound->upstreams && northbound->upstreams[i])
             upstream_close(northbound->upstreams[i]);
     uv_close((uv_handle_t *)&northbound->closer, closer_closed);
 }
@@ -124,7 +124,9 @@ void northbound_start(struct northbound *northbound)
         if (upstream->config->sessions == CONFIG_SESSIONS_SHARED && asks)
             upstream_shared_leg(upstream);
         /* Those who have something there from before. */
-        relay_upstream_cuid_each(northbound->relay, i, NULL, open_leg, upstream);
+        if (!upstream->started)
+            relay_upstream_cuid_each(northbound->relay, i, NULL, open_leg, upstream);
+        upstream->started = true;
     }
 }
 

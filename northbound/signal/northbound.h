@@ -26,6 +26,7 @@ struct northbound *northbound_open(uv_loop_t *loop, const struct config *config,
 /* One record of STORE_COUNTER with key "sid/...": the last sid used, at start. */
 int northbound_load(struct northbound *northbound, const char *key, size_t key_length, const uint8_t *value,
                     size_t value_length);
+/* After loading, and after each reload. */
 void northbound_start(struct northbound *northbound);
 
 /* The relay's effects for this side. */

@@ -79,6 +79,7 @@ struct upstream {
     struct config_upstream own;
     size_t target;
     size_t handles; /* legs' timers and the endpoint that are not closed yet */
+    bool started;   /* legs of those who have something there are open */
     bool fresh;     /* opened by the reload under way */
     bool leaving;   /* not configured any more, or under another identity: what is there is withdrawn */
     bool gone;      /* closed: freed with the last handle */

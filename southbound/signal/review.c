@@ -109,7 +109,8 @@ void south_review_due(struct southbound *southbound)
         review(southbound, peer);
     }
     if (southbound->review_next) {
-        south_timer_set(southbound, &southbound->review, southbound->now());
+        /* Not in this turn of the loop, which runs whatever is due. */
+        south_timer_set(southbound, &southbound->review, southbound->now() + 1);
         return;
     }
     southbound->reviewing = southbound->review_config = false;

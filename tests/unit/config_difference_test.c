@@ -97,8 +97,7 @@ static void test_every_part_of_an_item_counts(void **state)
         "{ name: web, identities: [ { san: web.test }, { san: w.test } ], scopes: { prefixes: [192.0.2.0/24] } }",
         "{ name: web, identities: [ { san: web.test } ], scopes: { prefixes: [192.0.2.0/25] } }",
         "{ name: web, identities: [ { san: web.test } ], scopes: { fqdns: [web.test] } }",
-        "{ name: web, identities: [ { san: web.test } ], scopes: { prefixes: [192.0.2.0/24] }, "
-        "limits: { mitigations: 3 } }",
+        "{ name: web, identities: [ { san: web.test } ], limits: { mitigations: 3 } }",
         "{ name: web, identities: [ { san: web.test } ], scopes: { prefixes: [192.0.2.0/24] }, supplies-cdid: true }",
     };
 
