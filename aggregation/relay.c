@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregation/leaving.h"
 #include "aggregation/relay_state.h"
 #include "aggregation/record.h"
 
@@ -10,11 +11,12 @@
 struct derived {
     bool has_upstream, recurses;
     struct fan_out *fan_out;
+    struct serial *serial; /* NULL: none, or the one that there is */
     struct overlap_index *index;
     size_t *target_active;
 };
 
-static int derive(const struct relay_policy *policy, struct derived *out)
+static int derive(const struct relay_policy *policy, bool has_serial, struct derived *out)
 {
     bool has_mitigator = false;
 
@@ -37,6 +39,11 @@ static int derive(const struct relay_policy *policy, struct derived *out)
         if (!out->fan_out)
             return -1;
     }
+    if (policy->fan_out == RELAY_FAN_OUT_SERIAL && out->has_upstream && !has_serial) {
+        out->serial = serial_new();
+        if (!out->serial)
+            return -1;
+    }
     if (policy->reject_conflicts || !out->has_upstream) {
         out->index = overlap_index_new();
         if (!out->index)
@@ -51,13 +58,18 @@ int relay_adopt(struct relay *relay, const struct relay_policy *policy)
     size_t count = relay->policy ? relay->policy->target_count : 0;
     struct derived derived;
 
-    if (derive(policy, &derived) != 0) {
+    if (derive(policy, relay->serial != NULL, &derived) != 0) {
         fan_out_free(derived.fan_out);
+        serial_free(derived.serial);
         overlap_index_free(derived.index);
         return -1;
     }
     fan_out_free(relay->fan_out);
     relay->fan_out = derived.fan_out;
+    if (derived.serial) {
+        derived.serial->starting = !relay->policy;
+        relay->serial = derived.serial;
+    }
     if (relay->index)
         overlap_index_free(derived.index); /* it stays, with what is in it */
     else
@@ -143,6 +155,7 @@ void relay_free(struct relay *relay)
     }
     for (cuid = relay->cuids; cuid; cuid = cuid->hh.next) {
         relay->effects->upstream_cuid_gone(relay->arg, &cuid->public);
+        leaving_free(cuid);
         overlap_index_free(cuid->index[0]);
         overlap_index_free(cuid->index[1]);
     }
@@ -152,6 +165,7 @@ void relay_free(struct relay *relay)
     FREE_TABLE(counter, relay->counters);
     overlap_index_free(relay->index);
     fan_out_free(relay->fan_out);
+    serial_free(relay->serial);
     deadline_heap_free(relay->timers);
     free(relay->target_active);
     free(relay->record);
@@ -160,7 +174,7 @@ void relay_free(struct relay *relay)
 
 void relay_committed(struct relay *relay, int64_t now, uint64_t sequence)
 {
-    (void)now;
+    relay->now = now;
     if (sequence > relay->committed)
         relay->committed = sequence;
     effects_flush(relay);
@@ -177,6 +191,7 @@ int64_t relay_next(const struct relay *relay)
 
 void relay_tick(struct relay *relay, int64_t now)
 {
+    relay->now = now;
     for (int i = 0; i < RELAY_TIMERS_A_TICK; i++) {
         struct timer *timer = (struct timer *)deadline_pop_due(relay->timers, now);
 

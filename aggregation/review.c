@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregation/leaving.h"
 #include "aggregation/relay_state.h"
 
 #define REQUESTS_A_TURN 64
 #define BINDINGS_A_TURN 1024
+#define TARGETS_MARKED 64 /* bits of a mask */
 
 static void refuse_waiting(struct relay *relay, struct mitigation *mitigation, const char *why)
 {
@@ -34,8 +36,20 @@ static void end_of_right(struct relay *relay, int64_t now, struct mitigation *mi
     feedback_refuse(relay, now, mitigation);
 }
 
+/* With fan-out serial it is found by what upstreams see; it is taken up again when it is planned. */
+static void leave_component(struct relay *relay, struct mitigation *mitigation)
+{
+    bool denied = mitigation->denied;
+
+    if (!relay->serial)
+        return;
+    mitigation->denied = true;
+    serial_update(relay, mitigation);
+    mitigation->denied = denied;
+}
+
 /* What upstreams see of it, by the mappings of now. False: it cannot be shown to them. */
-static bool translate(const struct relay *relay, struct mitigation *mitigation, char reason[SCOPE_REASON_MAX])
+static bool translate(struct relay *relay, struct mitigation *mitigation, char reason[SCOPE_REASON_MAX])
 {
     struct scope *outside, *before = mitigation->outside;
 
@@ -47,6 +61,7 @@ static bool translate(const struct relay *relay, struct mitigation *mitigation, 
         scope_unref(outside);
         return true;
     }
+    leave_component(relay, mitigation);
     mitigation->outside = outside;
     scope_unref(before);
     return true;
@@ -134,10 +149,24 @@ static void review_live(struct relay *relay, int64_t now, struct mitigation *mit
         plan_anew(relay, now, mitigation);
 }
 
+/* What another upstream has said that was at the same place before. */
+static void forget_targets(const struct relay *relay, struct mitigation *mitigation)
+{
+    struct component *component = mitigation->component;
+
+    mitigation->looped &= ~relay->renamed;
+    if (!component)
+        return;
+    component->refused &= ~relay->renamed;
+    component->exceeded &= ~relay->renamed;
+    component->busy &= ~relay->renamed;
+}
+
 static void review(struct relay *relay, int64_t now, struct mitigation *mitigation, bool known)
 {
     if (mitigation->gone.queued)
         return;
+    forget_targets(relay, mitigation);
     if (mitigation->state == MITIGATION_ENDED) {
         if (!known && mitigation->state_until_ms > now + RELAY_LINGER_MS)
             mitigation->state_until_ms = now + RELAY_LINGER_MS;
@@ -165,6 +194,8 @@ static size_t review_requester(struct relay *relay, int64_t now, struct requeste
     size_t count = 1;
 
     requester->forgotten = !known(relay, requester->public.client);
+    requester->reach.away &= ~relay->renamed;
+    requester->reach.silent &= ~relay->renamed;
     requester->held++; /* it may lose its last request */
     DL_FOREACH_SAFE(requester->ordered, mitigation, next)
     {
@@ -208,6 +239,19 @@ void review_some(struct relay *relay, int64_t now)
         relay->review_binding = relay->bindings;
 }
 
+/* Bits by target: those that were somebody else until now. */
+static uint64_t renamed(const struct relay_policy *before, const struct relay_policy *after)
+{
+    uint64_t bits = 0;
+
+    for (size_t i = 0; i < after->target_count && i < TARGETS_MARKED; i++) {
+        if (i >= before->target_count || strcmp(before->targets[i].name, after->targets[i].name) != 0 ||
+            before->targets[i].disabled)
+            bits |= (uint64_t)1 << i;
+    }
+    return bits;
+}
+
 void relay_review(struct relay *relay, const struct relay_reviewer *reviewer)
 {
     relay->reviewer = *reviewer;
@@ -226,9 +270,17 @@ bool relay_reviewing(const struct relay *relay)
 int relay_reconfigure(struct relay *relay, int64_t now, const struct relay_policy *policy,
                       const struct relay_reviewer *reviewer)
 {
-    (void)now;
+    uint64_t bits = renamed(relay->policy, policy);
+
+    relay->now = now;
     if (relay_adopt(relay, policy) != 0)
         return -1;
+    /* One that is still under way has not forgotten all of its own. */
+    relay->renamed = relay->reviewing ? relay->renamed | bits : bits;
+    if (relay->serial) {
+        relay->serial->shared.away &= ~bits;
+        relay->serial->shared.silent &= ~bits;
+    }
     /* As at the start: a cuid that is ours alone is looked after whether something is asked for or not. */
     for (size_t target = 0; target < policy->target_count; target++) {
         const struct relay_target *at = &policy->targets[target];
@@ -257,6 +309,7 @@ static void free_shared(struct relay *relay, struct upstream_cuid_state *cuid)
 {
     relay->effects->upstream_cuid_gone(relay->arg, &cuid->public);
     HASH_DEL(relay->cuids, cuid);
+    leaving_free(cuid);
     overlap_index_free(cuid->index[0]);
     overlap_index_free(cuid->index[1]);
     free(cuid);

@@ -44,11 +44,12 @@ static int copy_mappings(struct policy *policy, const struct config *config)
     return 0;
 }
 
-static void set_upstream(struct relay_target *target, const struct config_upstream *upstream,
+static void set_upstream(struct relay_target *target, const struct config_upstream *upstream, size_t index,
                          struct wire_prefix **owned)
 {
     for (size_t i = 0; i < upstream->owns.count; i++)
         (*owned)[i] = prefix_of(&upstream->owns.at[i]);
+    target->preference = index;
     target->body_max = upstream->transports == CONFIG_TCP ? 0 : upstream->mtu - REQUEST_OVERHEAD;
     target->owns = *owned;
     target->owns_count = upstream->owns.count;
@@ -74,9 +75,15 @@ static void set_targets(struct policy *policy, const struct config *config, cons
             .insert_cdid = from->insert_cdid,
         };
         if (from->kind == TARGET_UPSTREAM && !from->leaving)
-            set_upstream(target, &config->upstreams[from->index], &owned);
+            set_upstream(target, &config->upstreams[from->index], from->index, &owned);
     }
 }
+
+static const enum relay_fan_out fan_outs[] = {
+    [CONFIG_FAN_OUT_ALL] = RELAY_FAN_OUT_ALL,
+    [CONFIG_FAN_OUT_BY_PREFIX] = RELAY_FAN_OUT_BY_PREFIX,
+    [CONFIG_FAN_OUT_SERIAL] = RELAY_FAN_OUT_SERIAL,
+};
 
 static const enum relay_recursion recursions[] = {
     [CONFIG_RECURSION_NEVER] = RELAY_RECURSION_NEVER,
@@ -102,7 +109,8 @@ int policy_make(struct policy *policy, const struct config *config, const struct
         .name = policy->name,
         .targets = policy->targets,
         .target_count = count,
-        .fan_out = config->fan_out == CONFIG_FAN_OUT_BY_PREFIX ? RELAY_FAN_OUT_BY_PREFIX : RELAY_FAN_OUT_ALL,
+        .fan_out = fan_outs[config->fan_out],
+        .failover_wait_ms = config->failover_wait_ms,
         .recursion = recursions[config->recursion],
         .recursion_hold_ms = RECURSION_HOLD_MS,
         .response_wait_ms = config->response_wait_ms,

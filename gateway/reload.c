@@ -14,6 +14,8 @@
 #define LOOK_MS 250    /* between looks at what leaves */
 #define LEAVE_MS 60000 /* an upstream that does not answer is not waited for any longer */
 
+#define UPSTREAM_PLACES 64 /* the relay keeps what upstreams have said in bits by place */
+
 struct reload {
     uv_work_t work;
     struct gateway *gateway;
@@ -108,6 +110,14 @@ static int plan(struct reload *reload, char *error, size_t error_size)
     if (targets_plan(&reload->gateway->targets, reload->config, gateway_now(), same_target, reload, &reload->targets) !=
         0)
         return -1;
+    for (size_t i = UPSTREAM_PLACES; i < reload->targets.count; i++) {
+        if (reload->targets.at[i].kind != TARGET_UPSTREAM)
+            continue;
+        snprintf(error, error_size,
+                 "upstreams: too many that were removed or replaced are still being left; try again "
+                 "in a minute, or restart");
+        return -1;
+    }
     reload->policy = calloc(1, sizeof(*reload->policy));
     if (!reload->policy || policy_make(reload->policy, reload->config, &reload->targets) != 0)
         return -1;

@@ -172,6 +172,7 @@ struct config {
     struct config_upstream *upstreams;
     size_t upstream_count;
     enum config_fan_out fan_out;
+    uint32_t failover_wait_ms; /* key failover-wait, for fan-out serial; default 10s, 1s..10m */
     enum config_recursion recursion;
     enum config_conflicts conflicts;
     uint32_t response_wait_ms;

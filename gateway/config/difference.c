@@ -224,6 +224,9 @@ static void refuse_gateway(const struct config *before, const struct config *aft
 static void refuse(const struct config *before, const struct config *after, struct config_difference *out)
 {
     refuse_gateway(before, after, out);
+    if (!out->refused[0] && (before->fan_out == CONFIG_FAN_OUT_SERIAL) != (after->fan_out == CONFIG_FAN_OUT_SERIAL))
+        snprintf(out->refused, sizeof(out->refused),
+                 "fan-out: a change to or from serial needs a restart; mitigations go on meanwhile");
     if (!out->refused[0])
         refuse_listeners(before, after, out);
     for (const struct config_key *key = config_keys_root; key->name && !out->refused[0]; key++) {

@@ -1,16 +1,20 @@
-/* owned: who owns what. */
-
-#include "tests/support/owned.h"
+/* review_model: two upstreams and what each of them owns, for fan-out by-prefix; 10.1.192.0/18 is nobody's. */
+#pragma once
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregation/relay.h"
+
+#define OWNED_TARGETS 2
+#define OWNED_EACH 2
+#define OWNED_KEY (RELAY_CUID_MAX + 16)
 #define SECOND "second "
 
-struct wire_prefix owned_by[OWNED_TARGETS][OWNED_EACH];
+static struct wire_prefix owned_by[OWNED_TARGETS][OWNED_EACH];
 
-void owned_init(void)
+static void owned_init(void)
 {
     static const char *const text[OWNED_TARGETS][OWNED_EACH] = {{"10.0.0.0/17", "10.1.0.0/17"},
                                                                 {"10.0.128.0/17", "10.1.128.0/18"}};
@@ -21,7 +25,8 @@ void owned_init(void)
                 abort();
 }
 
-bool owned_part(size_t target, const struct wire_prefix *prefix, struct wire_prefix *part)
+/* What the upstream is asked for of a prefix: one piece at most, for prefixes in 10.0.0.0/15 longer than that. */
+static bool owned_part(size_t target, const struct wire_prefix *prefix, struct wire_prefix *part)
 {
     for (size_t i = 0; i < OWNED_EACH; i++) {
         const struct wire_prefix *owned = &owned_by[target][i];
@@ -35,13 +40,9 @@ bool owned_part(size_t target, const struct wire_prefix *prefix, struct wire_pre
     return false;
 }
 
-const char *owned_key(char key[OWNED_KEY], size_t target, const char *cuid)
+/* The gateway may be called the same at both upstreams: a name for both. */
+static const char *owned_key(char key[OWNED_KEY], size_t target, const char *cuid)
 {
     snprintf(key, OWNED_KEY, "%s%s", target ? SECOND : "", cuid);
     return key;
-}
-
-size_t owned_target(const char *key)
-{
-    return strncmp(key, SECOND, strlen(SECOND)) == 0;
 }
