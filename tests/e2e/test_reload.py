@@ -423,6 +423,28 @@ def test_fan_out_by_prefix_and_back(above, gw, client, make_upstream, make_mitig
     assert client.status(1) == IN_PROGRESS
 
 
+def test_serial_moves_from_an_upstream_that_is_removed(
+    above, make_relay, make_client, pki, make_upstream, make_mitigator, mitigator
+):
+    second = make_mitigator("second")
+    other = make_upstream("other", mitigators=[second.config()]).start()
+    gw = make_relay(above, fan_out="serial").start()
+    client = make_client(gw, pki.certificate("web.test"))
+    gw.reload(upstreams=[entry(above), entry(other, "second")])
+    assert client.put(1, ONE).code == "2.01"
+    mitigator.wait_prefixes(ONE)
+    assert not second.live
+    gw.reload(upstreams=[entry(other, "second")])
+    second.wait_prefixes(ONE)
+    mitigator.wait_idle()
+    gw.reload(upstreams=[entry(above), entry(other, "second")])
+    assert client.put(2, TWO).code == "2.01"
+    mitigator.wait_prefixes(TWO)  # the preferred one again, for what is new
+    second.wait_prefixes(ONE)  # what runs stays
+    assert client.status(1) == IN_PROGRESS
+    assert "fan-out" in gw.reload_refused(fan_out="all")
+
+
 def test_nat_mappings(above, gw, client, mitigator):
     assert client.put(1, ONE).code == "2.01"
     assert client.put(2, UNMAPPED).code == "2.01"
