@@ -40,6 +40,7 @@ struct comparison {
 
     /* private */
     uv_work_t work;
+    void *loop_data; /* the caller's, for a comparison whose arg is gone */
 };
 
 /* In the pool; done comes from the loop. 0, or -1. */
