@@ -24,7 +24,7 @@ static const char *tag_of(const struct ly_err_item *item)
     const char *message = item->msg ? item->msg : "";
 
     if (item->vecode == LYVE_SYNTAX || item->vecode == LYVE_SYNTAX_JSON)
-        return says(message, "expected to be represented") ? "invalid-value" : "malformed-message";
+        return says(message, "represented") ? "invalid-value" : "malformed-message";
     if (says(message, "missing its key") || says(message, "instance does not exist"))
         return "missing-attribute";
     if (says(message, "not found") && !says(message, "identity"))
