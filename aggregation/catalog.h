@@ -21,7 +21,6 @@
 #define CATALOG_CUID_MAX 128u     /* bytes of a cuid or cdid */
 #define CATALOG_NAME_MAX 255u     /* bytes of the name of an entry; YANG bounds that of an ACL to 64 characters */
 #define CATALOG_UPSTREAM_NAME 65u /* an entry's name upstream, with its NUL */
-#define CATALOG_GAP (UINT64_C(1) << 32)
 
 enum catalog_kind { CATALOG_ALIAS, CATALOG_ACL, CATALOG_KINDS };
 
@@ -42,17 +41,7 @@ struct catalog_entry {
     enum wire_activation activation; /* of an ACL; 0 with an alias */
     int64_t expires_ms;
     struct catalog_client *client; /* NULL once it was removed or replaced */
-    struct catalog_entry *prev, *next;
-
-    /* private */
-    struct deadline deadline;
-    uint64_t order; /* of the list */
-    unsigned references;
-    struct catalog_rule *rules;
-    size_t rule_count;
-    struct catalog_rule_row *rows;
-    void *hh; /* the row of its name */
-    char text[];
+    struct catalog_entry *next;    /* of the client and kind, in the client's order */
 };
 
 struct catalog_client {
@@ -63,10 +52,9 @@ struct catalog_client {
     char domain[256];                                            /* what conflicts and quotas are shared in */
     uint64_t stamp;                                              /* of its last change */
     int64_t modified_ms;
-    struct catalog_entry *entries[CATALOG_KINDS]; /* in the client's order */
+    struct catalog_entry *entries[CATALOG_KINDS]; /* the first ones; ACLs in the order that the client gave */
     size_t counts[CATALOG_KINDS];
     void *user; /* northbound's; NULL at first */
-    struct catalog_client_state *state;
 };
 
 struct catalog;
@@ -90,12 +78,13 @@ struct catalog_client *catalog_client_find(const struct catalog *catalog, const 
 /* In no order; each may remove the client it was given. Ends with the first non-zero result, which is returned. */
 int catalog_client_each(const struct catalog *catalog, int (*each)(void *arg, struct catalog_client *client), void *arg);
 
-/* Something of this client changed: a stamp above all before. */
-void catalog_client_changed(struct catalog *catalog, struct catalog_client *client, int64_t now);
+/* Something of this client changed, or a client of this owner is gone (client NULL): a stamp above all before.
+ * 0, or -1 out of memory. */
+int catalog_changed(struct catalog *catalog, const char *owner, struct catalog_client *client, int64_t now);
 /* The last change of anything of an owner, also of clients that are gone by now. */
 uint64_t catalog_owner_stamp(const struct catalog *catalog, const char *owner);
 int64_t catalog_owner_modified(const struct catalog *catalog, const char *owner);
-/* 0, or -1 out of memory. At start, and by catalog_client_changed. */
+/* 0, or -1 out of memory. At start, and by catalog_changed. */
 int catalog_owner_set(struct catalog *catalog, const char *owner, uint64_t stamp, int64_t modified_ms);
 
 /* ---- Entries ---- */
@@ -155,17 +144,20 @@ struct catalog_entry *catalog_upstream_find(const struct catalog *catalog, enum 
 
 /* ---- Records, as the store keeps them ---- */
 
-/* A client's key is its id in 16 hexadecimal digits, an entry's that, "/" and the name. Returns the length. */
+/* A client's key is its id in 16 hexadecimal digits, an entry's that, "/" and the name, an owner's "owner/" and its name,
+ * in the table of clients. Returns the length. */
 #define CATALOG_KEY_MAX (16u + 1 + CATALOG_NAME_MAX)
 size_t catalog_client_key(const struct catalog_client *client, char key[CATALOG_KEY_MAX + 1]);
+size_t catalog_owner_key(const char *owner, char key[CATALOG_KEY_MAX + 1]);
 size_t catalog_entry_key(const struct catalog_client *client, const char *name, char key[CATALOG_KEY_MAX + 1]);
 
 /* Values: into memory of the caller. Length, 0 when it does not fit. */
 size_t catalog_client_encode(const struct catalog_client *client, uint8_t *out, size_t size);
+size_t catalog_owner_encode(const struct catalog *catalog, const char *owner, uint8_t *out, size_t size);
 size_t catalog_entry_encode(const struct catalog_entry *entry, uint8_t *out, size_t size);
 #define CATALOG_ENTRY_OVERHEAD 64u /* of a record, beside JSON */
 
-/* One record of a client into the catalog. 0, or -1: it cannot be understood, or out of memory. */
+/* One record of a client or an owner into the catalog. 0, or -1: it cannot be understood, or out of memory. */
 int catalog_client_load(struct catalog *catalog, const char *key, size_t key_length, const uint8_t *value,
                         size_t length);
 /* One record of an entry, taken apart: its client and what the record says by itself; the rest (target, activation,
