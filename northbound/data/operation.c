@@ -54,7 +54,7 @@ static void set_aside(struct operation *operation, const struct transfer_respons
     }
 }
 
-static int send(struct operation *operation, const char *method, const char *path, const char *body, transfer_h *done)
+static int send_request(struct operation *operation, const char *method, const char *path, const char *body, transfer_h *done)
 {
     const struct restconf_request request = {.method = method,
                                              .path = path,
@@ -99,7 +99,7 @@ static void look(struct operation *operation)
 {
     char *path = path_client(operation->account->cuid, "?depth=1");
 
-    if (!path || send(operation, "GET", path, NULL, looked) != 0)
+    if (!path || send_request(operation, "GET", path, NULL, looked) != 0)
         end_with(operation, 0);
     free(path);
 }
@@ -148,7 +148,7 @@ static int send_registration(struct operation *operation)
         body = json_dumps(root, JSON_COMPACT);
     json_decref(root);
     if (body && !wire_json_memory_failed())
-        result = send(operation, "POST", path, body, registered);
+        result = send_request(operation, "POST", path, body, registered);
     free(body);
     return result;
 }
@@ -188,7 +188,7 @@ static void answered(void *arg, const struct transfer_response *response)
 
 static int send_own(struct operation *operation)
 {
-    return send(operation, operation->kind == OPERATION_PUT ? "PUT" : "DELETE", operation->path, operation->body,
+    return send_request(operation, operation->kind == OPERATION_PUT ? "PUT" : "DELETE", operation->path, operation->body,
                 answered);
 }
 
