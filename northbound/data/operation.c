@@ -54,7 +54,8 @@ static void set_aside(struct operation *operation, const struct transfer_respons
     }
 }
 
-static int send_request(struct operation *operation, const char *method, const char *path, const char *body, transfer_h *done)
+static int send_request(struct operation *operation, const char *method, const char *path, const char *body,
+                        transfer_h *done)
 {
     const struct restconf_request request = {.method = method,
                                              .path = path,
@@ -188,8 +189,8 @@ static void answered(void *arg, const struct transfer_response *response)
 
 static int send_own(struct operation *operation)
 {
-    return send_request(operation, operation->kind == OPERATION_PUT ? "PUT" : "DELETE", operation->path, operation->body,
-                answered);
+    return send_request(operation, operation->kind == OPERATION_PUT ? "PUT" : "DELETE", operation->path,
+                        operation->body, answered);
 }
 
 struct operation *operation_start(struct account *account, enum operation_kind kind, char *path, char *body,

@@ -64,12 +64,10 @@ static const char *entry_name(void *arg, const char *token)
             return entry->client && entry->client->id == part->ask->write->client ? entry->name
                                                                                   : "an entry of another client";
     }
-    for (size_t i = 0; i < part->ask->change_count; i++) {
+    for (size_t i = 0; i < part->next; i++) { /* those that are not in the catalog yet */
         const struct catalog_change *change = &part->ask->changes[i];
         char name[CATALOG_NAME_MAX + 1];
 
-        if (part->changes[i].state == CHANGE_UNTOUCHED)
-            break;
         account_entry_name(part->account, part->ask->write->client, change->id, change->name, name);
         if (strcmp(name, token) == 0)
             return change->name;
