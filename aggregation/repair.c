@@ -26,6 +26,7 @@ struct plan {
     size_t *tails, *before;
     struct match *sorted;
     struct ranked *ranked;
+    struct repair_step *by_wanted; /* where each wanted one goes, if it has to go */
     struct repair_step *steps;
     size_t step_count;
 };
@@ -128,12 +129,12 @@ static void keep_longest(struct plan *plan, const size_t *group, size_t count)
 }
 
 /* Where the steps of a group put what does not stay. */
-static void place_group(struct plan *plan, const size_t *group, size_t count, struct repair_step *by_wanted)
+static void place_group(struct plan *plan, const size_t *group, size_t count)
 {
     size_t next = NONE;
 
     for (size_t i = count; i-- > 0;) {
-        struct repair_step *step = &by_wanted[group[i]];
+        struct repair_step *step = &plan->by_wanted[group[i]];
 
         if (plan->stable[group[i]]) {
             next = group[i];
@@ -147,7 +148,7 @@ static void place_group(struct plan *plan, const size_t *group, size_t count, st
     }
 }
 
-static void place_all(struct plan *plan, struct repair_step *by_wanted)
+static void place_all(struct plan *plan)
 {
     size_t count = by_group(plan), end;
 
@@ -156,7 +157,7 @@ static void place_all(struct plan *plan, struct repair_step *by_wanted)
             if (plan->wanted[plan->order[end]].group != plan->wanted[plan->order[start]].group)
                 break;
         keep_longest(plan, plan->order + start, end - start);
-        place_group(plan, plan->order + start, end - start, by_wanted);
+        place_group(plan, plan->order + start, end - start);
     }
 }
 
@@ -171,7 +172,7 @@ static bool is_right(const struct plan *plan, size_t i, int64_t refresh_minutes)
            (wanted->kind == REPAIR_ALIAS || plan->stable[i]);
 }
 
-static void make_steps(struct plan *plan, const struct repair_step *by_wanted, int64_t refresh_minutes)
+static void make_steps(struct plan *plan, int64_t refresh_minutes)
 {
     for (size_t i = 0; i < plan->installed_count; i++)
         if (!plan->claimed[i])
@@ -179,11 +180,46 @@ static void make_steps(struct plan *plan, const struct repair_step *by_wanted, i
                 .kind = plan->installed[i].kind, .index = i, .neighbour = NONE, .place = REPAIR_ANYWHERE};
     for (size_t i = 0; i < plan->wanted_count; i++)
         if (!is_right(plan, i, refresh_minutes)) {
-            plan->steps[plan->step_count] = by_wanted[i];
+            plan->steps[plan->step_count] = plan->by_wanted[i];
             plan->steps[plan->step_count].put = true;
             plan->steps[plan->step_count].kind = plan->wanted[i].kind;
             plan->steps[plan->step_count++].index = i;
         }
+}
+
+/* Every array of a plan; 0, or -1. plan_free in any case. */
+static int plan_alloc(struct plan *plan)
+{
+    const size_t wanted = plan->wanted_count + 1, installed = plan->installed_count + 1;
+
+    plan->at = calloc(wanted, sizeof(*plan->at));
+    plan->stable = calloc(wanted, sizeof(*plan->stable));
+    plan->order = calloc(wanted, sizeof(*plan->order));
+    plan->tails = calloc(wanted, sizeof(*plan->tails));
+    plan->before = calloc(wanted, sizeof(*plan->before));
+    plan->ranked = calloc(wanted, sizeof(*plan->ranked));
+    plan->by_wanted = calloc(wanted, sizeof(*plan->by_wanted));
+    plan->claimed = calloc(installed, sizeof(*plan->claimed));
+    plan->sorted = calloc(installed, sizeof(*plan->sorted));
+    plan->steps = calloc(wanted + installed, sizeof(*plan->steps));
+    return plan->at && plan->stable && plan->order && plan->tails && plan->before && plan->ranked && plan->by_wanted &&
+                   plan->claimed && plan->sorted && plan->steps
+               ? 0
+               : -1;
+}
+
+static void plan_free(struct plan *plan)
+{
+    free(plan->at);
+    free(plan->stable);
+    free(plan->order);
+    free(plan->tails);
+    free(plan->before);
+    free(plan->ranked);
+    free(plan->by_wanted);
+    free(plan->claimed);
+    free(plan->sorted);
+    free(plan->steps);
 }
 
 int repair_plan(const struct repair_entry *wanted, size_t wanted_count, const struct repair_entry *installed,
@@ -191,37 +227,17 @@ int repair_plan(const struct repair_entry *wanted, size_t wanted_count, const st
 {
     struct plan plan = {
         .wanted = wanted, .wanted_count = wanted_count, .installed = installed, .installed_count = installed_count};
-    struct repair_step *by_wanted = calloc(wanted_count + 1, sizeof(*by_wanted));
-    int result = -1;
 
-    plan.at = calloc(wanted_count + 1, sizeof(*plan.at));
-    plan.stable = calloc(wanted_count + 1, sizeof(*plan.stable));
-    plan.order = calloc(wanted_count + 1, sizeof(*plan.order));
-    plan.tails = calloc(wanted_count + 1, sizeof(*plan.tails));
-    plan.before = calloc(wanted_count + 1, sizeof(*plan.before));
-    plan.ranked = calloc(wanted_count + 1, sizeof(*plan.ranked));
-    plan.claimed = calloc(installed_count + 1, sizeof(*plan.claimed));
-    plan.sorted = calloc(installed_count + 1, sizeof(*plan.sorted));
-    plan.steps = calloc(wanted_count + installed_count + 1, sizeof(*plan.steps));
-    if (by_wanted && plan.at && plan.stable && plan.order && plan.tails && plan.before && plan.ranked && plan.claimed &&
-        plan.sorted && plan.steps) {
-        match_all(&plan);
-        place_all(&plan, by_wanted);
-        make_steps(&plan, by_wanted, refresh_minutes);
-        *steps = plan.steps;
-        *step_count = plan.step_count;
-        plan.steps = NULL;
-        result = 0;
+    if (plan_alloc(&plan) != 0) {
+        plan_free(&plan);
+        return -1;
     }
-    free(by_wanted);
-    free(plan.at);
-    free(plan.stable);
-    free(plan.order);
-    free(plan.tails);
-    free(plan.before);
-    free(plan.ranked);
-    free(plan.claimed);
-    free(plan.sorted);
-    free(plan.steps);
-    return result;
+    match_all(&plan);
+    place_all(&plan);
+    make_steps(&plan, refresh_minutes);
+    *steps = plan.steps;
+    *step_count = plan.step_count;
+    plan.steps = NULL;
+    plan_free(&plan);
+    return 0;
 }

@@ -257,6 +257,7 @@ void ask_cancel(void *arg, const struct catalog_write *write)
     struct northbound_data *data = arg;
     struct lane *lane;
     struct ask *ask;
+    bool first;
 
     HASH_FIND(hh, data->lanes, &write->client, sizeof(write->client), lane);
     if (!lane)
@@ -270,14 +271,11 @@ void ask_cancel(void *arg, const struct catalog_write *write)
         return;
     for (size_t i = 0; i < ask->part_count; i++)
         ask->parts[i].account->dirty = true; /* what was done is kept by nobody */
-    {
-        bool first = lane->asks == ask;
-
-        DL_DELETE(lane->asks, ask);
-        ask_free(ask);
-        if (first)
-            lane_advance(data, lane);
-    }
+    first = lane->asks == ask;
+    DL_DELETE(lane->asks, ask);
+    ask_free(ask);
+    if (first)
+        lane_advance(data, lane);
 }
 
 void ask_kept(void *arg, const struct catalog_write *write)
@@ -300,16 +298,16 @@ void ask_kept(void *arg, const struct catalog_write *write)
 
 void ask_drop_all(struct northbound_data *data)
 {
-    struct lane *lane, *next_lane;
+    struct lane *first = data->lanes, *lane, *next_lane;
     struct ask *ask, *next;
 
-    HASH_ITER(hh, data->lanes, lane, next_lane)
-    {
+    HASH_CLEAR(hh, data->lanes);
+    for (lane = first; lane; lane = next_lane) {
+        next_lane = lane->hh.next;
         DL_FOREACH_SAFE(lane->asks, ask, next)
         {
             ask_free(ask);
         }
-        HASH_DEL(data->lanes, lane);
         free(lane);
     }
 }

@@ -29,6 +29,7 @@
 #define DATA_WEEK_MINUTES 10080
 #define DATA_REFRESH_MINUTES (DATA_WEEK_MINUTES / 2)
 #define DATA_COMPARE_MS (INT64_C(24) * 3600 * 1000) /* without a reason */
+#define DATA_SPREAD_MS UINT64_C(14400000)           /* sooner than that, by who it is */
 #define DATA_AGAIN_MS INT64_C(60000)                /* after a comparison that failed */
 #define DATA_SOON_MS INT64_C(1000)
 #define DATA_OUTAGE_MS 10000u /* a longer one may have cost the upstream what it had */

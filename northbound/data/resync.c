@@ -50,7 +50,7 @@ static int64_t next_comparison(const struct account *account)
 {
     uint64_t spread = account->client * UINT64_C(0x9e3779b97f4a7c15);
 
-    return DATA_COMPARE_MS - (int64_t)((spread >> 40) % (4u * 3600 * 1000));
+    return DATA_COMPARE_MS - (int64_t)((spread >> 40) % DATA_SPREAD_MS);
 }
 
 static void start_waiting(struct account *account)

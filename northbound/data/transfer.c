@@ -210,8 +210,12 @@ void transfer_cancel(struct transfer *transfer)
 
 void transfer_cancel_all(struct transfer_channel *channel)
 {
-    while (channel->transfers)
-        transfer_cancel(channel->transfers);
+    struct transfer *transfer, *next;
+
+    DL_FOREACH_SAFE(channel->transfers, transfer, next)
+    {
+        transfer_cancel(transfer);
+    }
 }
 
 void transfer_ended(CURL *easy, CURLcode code)

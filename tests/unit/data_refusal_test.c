@@ -121,7 +121,8 @@ static void test_hostile_bodies(void **state)
                                          "{\"errors\":{\"error\":[7]}}",
                                          ERROR("\"error-tag\":7,\"error-message\":[]"),
                                          ERROR("\"error-tag\":\"made-up\",\"error-app-tag\":{}")};
-    char body[4096] = "{\"errors\":{\"error\":[{\"error-message\":\"";
+    static const char start[] = "{\"errors\":{\"error\":[{\"error-message\":\"", end[] = "\"}]}}";
+    char body[4096];
     struct refusal refusal;
 
     (void)state;
@@ -130,9 +131,10 @@ static void test_hostile_bodies(void **state)
         assert_string_equal(refusal.tag, "invalid-value");
         assert_true(refusal.message[0]);
     }
+    memcpy(body, start, sizeof(start) - 1);
     for (size_t i = 0; i < 1000; i++)
-        strcat(body, "\xc3\xa9");
-    strcat(body, "\"}]}}");
+        memcpy(body + sizeof(start) - 1 + 2 * i, "\xc3\xa9", 2);
+    memcpy(body + sizeof(start) - 1 + 2000, end, sizeof(end));
     refusal = translate(&hidden, 400, body);
     assert_true(strlen(refusal.message) >= REFUSAL_MESSAGE_MAX - 4);
     assert_int_equal(strlen(refusal.message) % 2, 0); /* no half of a character */
