@@ -41,6 +41,11 @@ void catalog_free(struct catalog *catalog)
     free(catalog);
 }
 
+uint64_t catalog_next_id(struct catalog *catalog)
+{
+    return ++catalog->last_id;
+}
+
 /* ---- Domains ---- */
 
 static struct catalog_domain *domain_get(struct catalog *catalog, const char *name)

@@ -61,6 +61,8 @@ struct catalog;
 
 struct catalog *catalog_new(void);
 void catalog_free(struct catalog *catalog);
+/* An id that nobody has, for a client that is not there yet. */
+uint64_t catalog_next_id(struct catalog *catalog);
 
 /* ---- Clients ---- */
 

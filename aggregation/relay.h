@@ -192,6 +192,9 @@ int64_t relay_next(const struct relay *relay);
 
 /* Is this cuid free or the requester's own? False: answer 4.09, conflict-cause 3 (figure 11). */
 bool relay_cuid_allowed(const struct relay *relay, const struct relay_requester *requester);
+/* Binds a cuid that is allowed, as its first request on the signal channel would: the data channel comes before that
+ * (RFC 8783 section 5.1). Goes into the open batch of the store. -1: the client has cuids_max, or out of memory. */
+int relay_cuid_bind(struct relay *relay, const struct relay_requester *requester, uint32_t cuids_max);
 
 void relay_put(struct relay *relay, int64_t now, const struct relay_put *put);
 /* Answered 2.02, also when there is no such mid (section 4.4.4). */

@@ -7,11 +7,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "aggregation/catalog_upstream.h"
 #include "aggregation/relay.h"
 #include "gateway/policy.h"
 #include "gateway/store/store.h"
 #include "northbound/mitigator/mitigator.h"
 #include "northbound/signal/northbound.h"
+#include "southbound/data/southbound_data.h"
 #include "southbound/signal/southbound.h"
 
 struct driver {
@@ -27,6 +29,8 @@ struct gateway {
     struct store *store;
     struct relay *relay;
     struct southbound *southbound;
+    struct catalog *catalog;
+    struct data_server *data;
     struct northbound *northbound;
     struct driver *drivers; /* by mitigator of the configuration */
     size_t driver_count;
@@ -201,6 +205,8 @@ static void committed(void *arg, uint64_t sequence)
         southbound_committed(gateway->southbound, sequence);
     if (gateway->northbound)
         northbound_committed(gateway->northbound, sequence);
+    if (gateway->data)
+        data_committed(gateway->data, sequence);
 }
 
 static void reported(void *arg, const char *job, const struct mitigator_report *report)
@@ -280,6 +286,9 @@ static int load(void *arg, const char *key, size_t key_length, const uint8_t *va
     struct loading *loading = arg;
     struct gateway *gateway = loading->gateway;
 
+    if (loading->table == STORE_DATA_CLIENT || loading->table == STORE_ALIAS || loading->table == STORE_ACL)
+        return data_load(gateway->data, loading->table, key, key_length, value, value_length, loading->error,
+                         loading->error_size);
     if (loading->table == STORE_SESSION_CONFIG)
         return southbound_load(gateway->southbound, key, key_length, value, value_length);
     if (loading->table == STORE_COUNTER && key_length > 4 && memcmp(key, "sid/", 4) == 0)
@@ -292,7 +301,7 @@ static int load_all(struct gateway *gateway, char *error, size_t error_size)
 {
     /* Counters first: what is loaded after them takes numbers. */
     static const enum store_table tables[] = {STORE_COUNTER, STORE_BINDING, STORE_MITIGATION, STORE_INSTALL,
-                                              STORE_SESSION_CONFIG};
+                                              STORE_SESSION_CONFIG, STORE_DATA_CLIENT, STORE_ALIAS, STORE_ACL};
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         struct loading loading = {gateway, tables[i], error, error_size};
@@ -327,6 +336,14 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
         southbound_open(gateway->loop, config, gateway->relay, gateway->store, now_ms, error, error_size);
     if (!gateway->southbound || open_mitigators(gateway, error, error_size) != 0)
         return -1;
+    snprintf(error, error_size, "out of memory");
+    gateway->catalog = catalog_new();
+    if (!gateway->catalog)
+        return -1;
+    gateway->data = data_open(gateway->loop, config, gateway->relay, gateway->store, gateway->catalog, NULL, now_ms,
+                              error, error_size);
+    if (!gateway->data)
+        return -1;
     return load_all(gateway, error, error_size);
 }
 
@@ -340,6 +357,7 @@ static void start(struct gateway *gateway)
     relay_start(gateway->relay, now_ms());
     southbound_start(gateway->southbound);
     northbound_start(gateway->northbound);
+    data_start(gateway->data);
 }
 
 struct gateway *gateway_open(uv_loop_t *loop, const struct config *config, char *error, size_t error_size)
@@ -388,6 +406,7 @@ static void part_closed(void *arg)
     }
     if (gateway->on_closed)
         gateway->on_closed(gateway->arg);
+    catalog_free(gateway->catalog);
     policy_free(&gateway->policy);
     free(gateway->drivers);
     free(gateway);
@@ -406,6 +425,11 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
     if (gateway->southbound) {
         gateway->closing++;
         southbound_close(gateway->southbound, part_closed, gateway);
+    }
+    if (gateway->data) {
+        gateway->closing++;
+        data_close(gateway->data, part_closed, gateway);
+        gateway->data = NULL;
     }
     if (gateway->northbound) {
         gateway->closing++;

@@ -71,6 +71,8 @@ struct config_limits {
     uint32_t requests_per_second; /* default 20; a burst of twice that */
     uint32_t max_lifetime;        /* s; default 86400 */
     bool indefinite_lifetime;     /* key indefinite-lifetime: may lifetime -1 be granted; default false */
+    uint32_t aliases, acls;       /* under one cuid, on the data channel; default 10000, 1000 */
+    uint32_t data_requests_per_second; /* default 100; a burst of twice that */
 };
 
 struct config_client {
@@ -162,6 +164,8 @@ struct config_server_limits {
     uint32_t mitigations;           /* in all; default 200000 */
     uint32_t body_size;             /* bytes of a request body; default 8192, at most 65536 */
     uint32_t requests_per_source;   /* per second and source address; default 200 */
+    uint32_t domain_aliases, domain_acls; /* of all clients of a domain; default 100000, 10000 */
+    uint32_t data_connections;      /* of the data channel; default 1024 */
 };
 
 struct config {
@@ -183,6 +187,7 @@ struct config {
     enum config_recursion recursion;
     enum config_conflicts conflicts;
     uint32_t response_wait_ms;
+    uint32_t data_lifetime; /* s, of aliases and ACLs without a refresh; default and at least a week */
     struct config_mitigator *mitigators;
     size_t mitigator_count;
     struct config_nat_mapping *nat;

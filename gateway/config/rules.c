@@ -169,6 +169,12 @@ static int all_unique(struct loader *loader, const struct node *root, const stru
     return result;
 }
 
+/* HTTPS knows TCP only, whatever transports says. */
+static unsigned bound(const struct config_listener *listener)
+{
+    return listener->channel == CONFIG_CHANNEL_DATA ? CONFIG_TCP : listener->transports;
+}
+
 /* Two listeners on one socket: the second could not be bound. */
 static int listeners_apart(struct loader *loader, const struct node *list, const struct config *config)
 {
@@ -178,7 +184,7 @@ static int listeners_apart(struct loader *loader, const struct node *list, const
         for (size_t j = 0; j < i; j++) {
             const struct config_listener *a = &config->listeners[i], *b = &config->listeners[j];
 
-            if (a->port == b->port && (a->transports & b->transports) && strcmp(a->address, b->address) == 0)
+            if (a->port == b->port && (bound(a) & bound(b)) && strcmp(a->address, b->address) == 0)
                 return config_fault(
                     loader, entry,
                     "listeners %zu and %zu have the same address, port and transport; change or remove one", j + 1,
@@ -205,6 +211,10 @@ static int listeners_secured(struct loader *loader, const struct node *list, con
                     loader->error, identity->line, identity->column,
                     "a client with a certificate needs tls: { certificate, private-key, trust-anchors } in this file");
         }
+    for (size_t i = 0; i < config->listener_count; i++)
+        if (config->listeners[i].channel == CONFIG_CHANNEL_DATA && !tls)
+            return config_fault(loader, list,
+                                "the data channel needs tls: { certificate, private-key, trust-anchors } in this file");
     if (!tls && !psk)
         return config_fault(loader, list,
                             "listeners need tls: { certificate, private-key, trust-anchors }, or clients with psk");
