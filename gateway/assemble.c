@@ -11,6 +11,7 @@
 #include "aggregation/relay.h"
 #include "gateway/policy.h"
 #include "gateway/store/store.h"
+#include "northbound/data/northbound_data.h"
 #include "northbound/mitigator/mitigator.h"
 #include "northbound/signal/northbound.h"
 #include "southbound/data/southbound_data.h"
@@ -31,6 +32,8 @@ struct gateway {
     struct southbound *southbound;
     struct catalog *catalog;
     struct data_server *data;
+    struct northbound_data *data_upstreams;
+    struct catalog_upstream data_hook; /* data_upstreams, as data sees it */
     struct northbound *northbound;
     struct driver *drivers; /* by mitigator of the configuration */
     size_t driver_count;
@@ -300,8 +303,8 @@ static int load(void *arg, const char *key, size_t key_length, const uint8_t *va
 static int load_all(struct gateway *gateway, char *error, size_t error_size)
 {
     /* Counters first: what is loaded after them takes numbers. */
-    static const enum store_table tables[] = {STORE_COUNTER, STORE_BINDING, STORE_MITIGATION, STORE_INSTALL,
-                                              STORE_SESSION_CONFIG, STORE_DATA_CLIENT, STORE_ALIAS, STORE_ACL};
+    static const enum store_table tables[] = {STORE_COUNTER,        STORE_BINDING,     STORE_MITIGATION, STORE_INSTALL,
+                                              STORE_SESSION_CONFIG, STORE_DATA_CLIENT, STORE_ALIAS,      STORE_ACL};
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         struct loading loading = {gateway, tables[i], error, error_size};
@@ -312,6 +315,30 @@ static int load_all(struct gateway *gateway, char *error, size_t error_size)
             return -1;
     }
     error[0] = '\0';
+    return 0;
+}
+
+/* As on the signal channel (RFC 8783 section 5.1). */
+static int data_make_cuid(void *arg, size_t target, const struct requester *owner, char cuid[23])
+{
+    return northbound_make_cuid(((struct gateway *)arg)->northbound, target, owner, 0, cuid);
+}
+
+static int open_data_upstreams(struct gateway *gateway, char *error, size_t error_size)
+{
+    const struct northbound_data_settings settings = {.loop = gateway->loop,
+                                                      .config = gateway->config,
+                                                      .policy = &gateway->policy.relay,
+                                                      .catalog = gateway->catalog,
+                                                      .now = now_ms,
+                                                      .make_cuid = data_make_cuid,
+                                                      .arg = gateway};
+
+    gateway->data_upstreams = northbound_data_open(&settings, error, error_size);
+    if (!gateway->data_upstreams)
+        return -1;
+    if (!northbound_data_hook(gateway->data_upstreams, &gateway->data_hook))
+        gateway->data_hook.ask = NULL; /* no upstream has a data channel: this gateway is its server */
     return 0;
 }
 
@@ -340,8 +367,10 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
     gateway->catalog = catalog_new();
     if (!gateway->catalog)
         return -1;
-    gateway->data = data_open(gateway->loop, config, gateway->relay, gateway->store, gateway->catalog, NULL, now_ms,
-                              error, error_size);
+    if (open_data_upstreams(gateway, error, error_size) != 0)
+        return -1;
+    gateway->data = data_open(gateway->loop, config, gateway->relay, gateway->store, gateway->catalog,
+                              gateway->data_hook.ask ? &gateway->data_hook : NULL, now_ms, error, error_size);
     if (!gateway->data)
         return -1;
     return load_all(gateway, error, error_size);
@@ -358,6 +387,7 @@ static void start(struct gateway *gateway)
     southbound_start(gateway->southbound);
     northbound_start(gateway->northbound);
     data_start(gateway->data);
+    northbound_data_start(gateway->data_upstreams);
 }
 
 struct gateway *gateway_open(uv_loop_t *loop, const struct config *config, char *error, size_t error_size)
@@ -430,6 +460,11 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
         gateway->closing++;
         data_close(gateway->data, part_closed, gateway);
         gateway->data = NULL;
+    }
+    if (gateway->data_upstreams) { /* data asks nothing any more */
+        gateway->closing++;
+        northbound_data_close(gateway->data_upstreams, part_closed, gateway);
+        gateway->data_upstreams = NULL;
     }
     if (gateway->northbound) {
         gateway->closing++;

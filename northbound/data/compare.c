@@ -37,8 +37,8 @@ static int add_wanted(struct comparison *comparison, size_t i)
 void comparison_run(struct comparison *comparison)
 {
     comparison->failed = true;
-    if (comparison->body && listing_read(comparison->body, comparison->body_length, &comparison->installed,
-                                         comparison->error, sizeof(comparison->error)) != 0)
+    if (comparison->body && data_listing_read(comparison->body, comparison->body_length, &comparison->installed,
+                                              comparison->error, sizeof(comparison->error)) != 0)
         return;
     snprintf(comparison->error, sizeof(comparison->error), "out of memory");
     comparison->wanted = calloc(comparison->entry_count + 1, sizeof(*comparison->wanted));
@@ -84,7 +84,7 @@ void comparison_free(struct comparison *comparison)
         free((char *)comparison->wanted[i].content);
     for (size_t i = 0; i < comparison->entry_count; i++)
         catalog_entry_unref(comparison->entries[i].entry);
-    listing_free(&comparison->installed);
+    data_listing_free(&comparison->installed);
     free(comparison->entries);
     free(comparison->wanted);
     free(comparison->origin);

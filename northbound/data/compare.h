@@ -31,7 +31,7 @@ struct comparison {
     /* Out. */
     bool failed;
     char error[160];
-    struct listing installed;
+    struct data_listing installed;
     struct repair_entry *wanted; /* fewer than entries: not all are for this upstream */
     size_t *origin;              /* index in entries of each wanted one */
     size_t wanted_count;

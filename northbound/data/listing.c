@@ -9,7 +9,7 @@
 #include "gateway/wire/json_memory.h"
 #include "northbound/data/canonical.h"
 
-static int add(struct listing *listing, enum repair_kind kind, const json_t *entry)
+static int add(struct data_listing *listing, enum repair_kind kind, const json_t *entry)
 {
     const char *name = json_string_value(canonical_member(entry, "name"));
     const json_t *pending = canonical_member(entry, "pending-lifetime");
@@ -32,7 +32,7 @@ static int add(struct listing *listing, enum repair_kind kind, const json_t *ent
     return 0;
 }
 
-static int add_all(struct listing *listing, const json_t *aliases, const json_t *acls)
+static int add_all(struct data_listing *listing, const json_t *aliases, const json_t *acls)
 {
     const json_t *lists[] = {canonical_member(aliases, "alias"), canonical_member(acls, "acl")};
     size_t count = json_array_size(lists[0]) + json_array_size(lists[1]);
@@ -47,7 +47,7 @@ static int add_all(struct listing *listing, const json_t *aliases, const json_t 
     return listing->entries ? 0 : -1;
 }
 
-int listing_read(const char *body, size_t length, struct listing *listing, char *error, size_t error_size)
+int data_listing_read(const char *body, size_t length, struct data_listing *listing, char *error, size_t error_size)
 {
     json_error_t parser;
     const json_t *client;
@@ -75,7 +75,7 @@ int listing_read(const char *body, size_t length, struct listing *listing, char 
     return result;
 }
 
-void listing_free(struct listing *listing)
+void data_listing_free(struct data_listing *listing)
 {
     for (size_t i = 0; i < listing->count; i++) {
         free((char *)listing->entries[i].name);

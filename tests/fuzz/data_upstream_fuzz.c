@@ -41,14 +41,14 @@ static void check_entry(const struct repair_entry *entry)
 
 static void read_listing(const char *body, size_t length)
 {
-    struct listing listing;
+    struct data_listing listing;
     char error[160] = "";
 
-    if (listing_read(body, length, &listing, error, sizeof(error)) != 0 && !error[0])
+    if (data_listing_read(body, length, &listing, error, sizeof(error)) != 0 && !error[0])
         abort();
     for (size_t i = 0; i < listing.count; i++)
         check_entry(&listing.entries[i]);
-    listing_free(&listing);
+    data_listing_free(&listing);
 }
 
 static const char *entry_name(void *arg, const char *token)

@@ -95,11 +95,11 @@ static void test_listing_of_figures_19_and_27(void **state)
         "{\"name\":\"Server1\",\"target-protocol\":[6],\"target-prefix\":[\"2001:db8:6401::2/128\","
         "\"2001:db8:6401::1/128\"],\"pending-lifetime\":3596},{\"target-protocol\":[6]},7]},"
         "\"acls\":{\"acl\":[{\"name\":\"z\"},{\"name\":\"a\",\"pending-lifetime\":9080}]}}]}";
-    struct listing listing;
+    struct data_listing listing;
     char error[128];
 
     (void)state;
-    assert_int_equal(listing_read(body, strlen(body), &listing, error, sizeof(error)), 0);
+    assert_int_equal(data_listing_read(body, strlen(body), &listing, error, sizeof(error)), 0);
     assert_int_equal(listing.count, 3);
     assert_int_equal(listing.entries[0].kind, REPAIR_ALIAS);
     assert_string_equal(listing.entries[0].name, "Server1");
@@ -110,7 +110,7 @@ static void test_listing_of_figures_19_and_27(void **state)
     assert_string_equal(listing.entries[1].name, "z"); /* in the order of the user */
     assert_int_equal(listing.entries[1].pending_minutes, 0);
     assert_string_equal(listing.entries[2].name, "a");
-    listing_free(&listing);
+    data_listing_free(&listing);
 }
 
 static void test_what_is_no_listing_is_refused(void **state)
@@ -124,15 +124,15 @@ static void test_what_is_no_listing_is_refused(void **state)
         "{\"dots-client\":7}",
         "{\"a\":1,\"a\":1}",
         "{\"dots-client\":[{\"aliases\":{\"alias\":[{\"name\":\"a\",\"x\":[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]}]}}]}"};
-    struct listing listing;
+    struct data_listing listing;
     char error[128];
 
     (void)state;
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
         error[0] = '\0';
-        assert_int_equal(listing_read(bodies[i], strlen(bodies[i]), &listing, error, sizeof(error)), -1);
+        assert_int_equal(data_listing_read(bodies[i], strlen(bodies[i]), &listing, error, sizeof(error)), -1);
         assert_true(error[0]);
-        listing_free(&listing);
+        data_listing_free(&listing);
     }
 }
 
