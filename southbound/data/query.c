@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "southbound/data/path.h"
 
@@ -182,9 +183,11 @@ static int parameter_parse(struct data_query *query, char *name, struct data_fau
     if (!value)
         return bad(fault, "query", "a parameter without a value");
     *value++ = '\0';
-    /* A comma or slash in a key of 'point' must stay escaped until its path is taken apart. */
+    /* A path in a query is escaped once more (RFC 8040 section 4.8.6); with plain slashes it was not. What is escaped
+     * in a key must stay so until the path is taken apart. */
     if (strcmp(name, "point") == 0)
-        return point_parse(query, value, fault);
+        return strncasecmp(value, "%2F", 3) == 0 && data_decode(value) != 0 ? bad(fault, "point", "a bad escape")
+                                                                            : point_parse(query, value, fault);
     if (data_decode(value) != 0 || data_decode(name) != 0)
         return bad(fault, "query", "a bad escape");
     if (strcmp(name, "content") == 0)
