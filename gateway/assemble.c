@@ -9,6 +9,7 @@
 
 #include "aggregation/catalog_upstream.h"
 #include "aggregation/relay.h"
+#include "gateway/filters.h"
 #include "gateway/policy.h"
 #include "gateway/store/store.h"
 #include "northbound/mitigator/mitigator.h"
@@ -31,6 +32,7 @@ struct gateway {
     struct southbound *southbound;
     struct catalog *catalog;
     struct data_server *data;
+    struct filters *filters;
     struct northbound *northbound;
     struct driver *drivers; /* by mitigator of the configuration */
     size_t driver_count;
@@ -77,6 +79,8 @@ static void effect_changed(void *arg, const struct mitigation *mitigation, bool 
 
     if (gateway->southbound)
         southbound_changed(gateway->southbound, mitigation, gone);
+    if (gateway->filters)
+        filters_note(gateway->filters, mitigation_requester(mitigation)->cuid);
 }
 
 static void effect_requester_gone(void *arg, struct requester *requester)
@@ -192,6 +196,19 @@ static const struct relay_effects effects = {
     .alert = effect_alert,
 };
 
+/* ---- Filters of the data channel ---- */
+
+static void acls_changed(void *arg, const char *cuid)
+{
+    filters_note(((struct gateway *)arg)->filters, cuid);
+}
+
+static int note_filters(void *arg, struct catalog_client *client)
+{
+    filters_note(arg, client->cuid);
+    return 0;
+}
+
 /* ---- Into the relay ---- */
 
 static void committed(void *arg, uint64_t sequence)
@@ -241,10 +258,16 @@ static void set_timer(uv_prepare_t *prepare)
     int64_t next = relay_next(gateway->relay);
     int64_t now = now_ms();
 
+    filters_run(gateway->filters);
     if (next == INT64_MAX)
         uv_timer_stop(&gateway->timer);
     else
         uv_timer_start(&gateway->timer, due, next > now ? (uint64_t)(next - now) : 0, 0);
+}
+
+static void alias_used(void *arg, struct catalog_entry *entry)
+{
+    data_entry_used(((struct gateway *)arg)->data, entry);
 }
 
 /* ---- Opening ---- */
@@ -344,6 +367,13 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
                               error, error_size);
     if (!gateway->data)
         return -1;
+    gateway->filters = filters_new(gateway->catalog, gateway->relay);
+    if (!gateway->filters)
+        return -1;
+    for (size_t i = 0; i < gateway->driver_count; i++)
+        filters_add_mitigator(gateway->filters, gateway->drivers[i].mitigator);
+    data_on_change(gateway->data, acls_changed, gateway);
+    southbound_use_catalog(gateway->southbound, gateway->catalog, alias_used, gateway);
     return load_all(gateway, error, error_size);
 }
 
@@ -358,6 +388,7 @@ static void start(struct gateway *gateway)
     southbound_start(gateway->southbound);
     northbound_start(gateway->northbound);
     data_start(gateway->data);
+    catalog_client_each(gateway->catalog, note_filters, gateway->filters);
 }
 
 struct gateway *gateway_open(uv_loop_t *loop, const struct config *config, char *error, size_t error_size)
@@ -406,6 +437,7 @@ static void part_closed(void *arg)
     }
     if (gateway->on_closed)
         gateway->on_closed(gateway->arg);
+    filters_free(gateway->filters);
     catalog_free(gateway->catalog);
     policy_free(&gateway->policy);
     free(gateway->drivers);
