@@ -102,8 +102,9 @@ static size_t by_group(struct plan *plan)
 }
 
 /* Marks the longest run of a group that is installed in the order that is wanted. */
-static void keep_longest(struct plan *plan, const size_t *group, size_t count)
+static void keep_longest(struct plan *plan, size_t start, size_t count)
 {
+    const size_t *group = plan->order + start;
     size_t length = 0, at;
 
     for (size_t i = 0; i < count; i++) {
@@ -129,8 +130,9 @@ static void keep_longest(struct plan *plan, const size_t *group, size_t count)
 }
 
 /* Where the steps of a group put what does not stay. */
-static void place_group(struct plan *plan, const size_t *group, size_t count)
+static void place_group(struct plan *plan, size_t start, size_t count)
 {
+    const size_t *group = plan->order + start;
     size_t next = NONE;
 
     for (size_t i = count; i-- > 0;) {
@@ -156,8 +158,8 @@ static void place_all(struct plan *plan)
         for (end = start; end < count; end++)
             if (plan->wanted[plan->order[end]].group != plan->wanted[plan->order[start]].group)
                 break;
-        keep_longest(plan, plan->order + start, end - start);
-        place_group(plan, plan->order + start, end - start);
+        keep_longest(plan, start, end - start);
+        place_group(plan, start, end - start);
     }
 }
 

@@ -9,9 +9,10 @@
 
 #include "aggregation/catalog_upstream.h"
 #include "aggregation/relay.h"
+#include "gateway/filters.h"
+#include "gateway/data_upstreams.h"
 #include "gateway/policy.h"
 #include "gateway/store/store.h"
-#include "northbound/data/northbound_data.h"
 #include "northbound/mitigator/mitigator.h"
 #include "northbound/signal/northbound.h"
 #include "southbound/data/southbound_data.h"
@@ -32,8 +33,8 @@ struct gateway {
     struct southbound *southbound;
     struct catalog *catalog;
     struct data_server *data;
-    struct northbound_data *data_upstreams;
-    struct catalog_upstream data_hook; /* data_upstreams, as data sees it */
+    struct data_upstreams *data_upstreams;
+    struct filters *filters;
     struct northbound *northbound;
     struct driver *drivers; /* by mitigator of the configuration */
     size_t driver_count;
@@ -80,6 +81,8 @@ static void effect_changed(void *arg, const struct mitigation *mitigation, bool 
 
     if (gateway->southbound)
         southbound_changed(gateway->southbound, mitigation, gone);
+    if (gateway->filters)
+        filters_note(gateway->filters, mitigation_requester(mitigation)->cuid);
 }
 
 static void effect_requester_gone(void *arg, struct requester *requester)
@@ -195,6 +198,19 @@ static const struct relay_effects effects = {
     .alert = effect_alert,
 };
 
+/* ---- Filters of the data channel ---- */
+
+static void acls_changed(void *arg, const char *cuid)
+{
+    filters_note(((struct gateway *)arg)->filters, cuid);
+}
+
+static int note_filters(void *arg, struct catalog_client *client)
+{
+    filters_note(arg, client->cuid);
+    return 0;
+}
+
 /* ---- Into the relay ---- */
 
 static void committed(void *arg, uint64_t sequence)
@@ -244,10 +260,16 @@ static void set_timer(uv_prepare_t *prepare)
     int64_t next = relay_next(gateway->relay);
     int64_t now = now_ms();
 
+    filters_run(gateway->filters);
     if (next == INT64_MAX)
         uv_timer_stop(&gateway->timer);
     else
         uv_timer_start(&gateway->timer, due, next > now ? (uint64_t)(next - now) : 0, 0);
+}
+
+static void alias_used(void *arg, struct catalog_entry *entry)
+{
+    data_entry_used(((struct gateway *)arg)->data, entry);
 }
 
 /* ---- Opening ---- */
@@ -318,30 +340,6 @@ static int load_all(struct gateway *gateway, char *error, size_t error_size)
     return 0;
 }
 
-/* As on the signal channel (RFC 8783 section 5.1). */
-static int data_make_cuid(void *arg, size_t target, const struct requester *owner, char cuid[23])
-{
-    return northbound_make_cuid(((struct gateway *)arg)->northbound, target, owner, 0, cuid);
-}
-
-static int open_data_upstreams(struct gateway *gateway, char *error, size_t error_size)
-{
-    const struct northbound_data_settings settings = {.loop = gateway->loop,
-                                                      .config = gateway->config,
-                                                      .policy = &gateway->policy.relay,
-                                                      .catalog = gateway->catalog,
-                                                      .now = now_ms,
-                                                      .make_cuid = data_make_cuid,
-                                                      .arg = gateway};
-
-    gateway->data_upstreams = northbound_data_open(&settings, error, error_size);
-    if (!gateway->data_upstreams)
-        return -1;
-    if (!northbound_data_hook(gateway->data_upstreams, &gateway->data_hook))
-        gateway->data_hook.ask = NULL; /* no upstream has a data channel: this gateway is its server */
-    return 0;
-}
-
 static int open_parts(struct gateway *gateway, char *error, size_t error_size)
 {
     const struct config *config = gateway->config;
@@ -367,12 +365,21 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
     gateway->catalog = catalog_new();
     if (!gateway->catalog)
         return -1;
-    if (open_data_upstreams(gateway, error, error_size) != 0)
+    gateway->data_upstreams = data_upstreams_open(gateway->loop, config, &gateway->policy.relay, gateway->catalog,
+                                                  gateway->northbound, now_ms, error, error_size);
+    if (!gateway->data_upstreams)
         return -1;
     gateway->data = data_open(gateway->loop, config, gateway->relay, gateway->store, gateway->catalog,
-                              gateway->data_hook.ask ? &gateway->data_hook : NULL, now_ms, error, error_size);
+                              data_upstreams_hook(gateway->data_upstreams), now_ms, error, error_size);
     if (!gateway->data)
         return -1;
+    gateway->filters = filters_new(gateway->catalog, gateway->relay);
+    if (!gateway->filters)
+        return -1;
+    for (size_t i = 0; i < gateway->driver_count; i++)
+        filters_add_mitigator(gateway->filters, gateway->drivers[i].mitigator);
+    data_on_change(gateway->data, acls_changed, gateway);
+    southbound_use_catalog(gateway->southbound, gateway->catalog, alias_used, gateway);
     return load_all(gateway, error, error_size);
 }
 
@@ -387,7 +394,8 @@ static void start(struct gateway *gateway)
     southbound_start(gateway->southbound);
     northbound_start(gateway->northbound);
     data_start(gateway->data);
-    northbound_data_start(gateway->data_upstreams);
+    data_upstreams_start(gateway->data_upstreams);
+    catalog_client_each(gateway->catalog, note_filters, gateway->filters);
 }
 
 struct gateway *gateway_open(uv_loop_t *loop, const struct config *config, char *error, size_t error_size)
@@ -436,6 +444,7 @@ static void part_closed(void *arg)
     }
     if (gateway->on_closed)
         gateway->on_closed(gateway->arg);
+    filters_free(gateway->filters);
     catalog_free(gateway->catalog);
     policy_free(&gateway->policy);
     free(gateway->drivers);
@@ -463,7 +472,7 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
     }
     if (gateway->data_upstreams) { /* data asks nothing any more */
         gateway->closing++;
-        northbound_data_close(gateway->data_upstreams, part_closed, gateway);
+        data_upstreams_close(gateway->data_upstreams, part_closed, gateway);
         gateway->data_upstreams = NULL;
     }
     if (gateway->northbound) {

@@ -70,6 +70,8 @@ struct data_server {
     struct south_clients *owners;
     struct data_line *lines;
     struct data_write *storing; /* in order of their sequence */
+    void (*changed)(void *arg, const char *cuid); /* NULL: nobody listens */
+    void *changed_arg;
     uint8_t *record;            /* scratch, STORE_VALUE_MAX */
     uv_timer_t timer;           /* the next entry that expires */
     size_t working;             /* jobs in worker threads */

@@ -34,6 +34,8 @@ static int keep_stamps(struct data_server *server, const char *owner, struct cat
 
     if (catalog_changed(server->catalog, owner, client, server->now()) != 0)
         return -1;
+    if (client && server->changed)
+        server->changed(server->changed_arg, client->cuid);
     if (client) {
         key_length = catalog_client_key(client, key);
         length = catalog_client_encode(client, server->record, STORE_VALUE_MAX);
@@ -139,6 +141,8 @@ static int drop_client(struct data_server *server, struct catalog_client *client
     if (store_delete(server->store, STORE_DATA_CLIENT, key, key_length) != 0)
         return -1;
     memcpy(owner, client->owner, sizeof(owner));
+    if (server->changed)
+        server->changed(server->changed_arg, client->cuid);
     catalog_client_remove(server->catalog, client);
     return keep_stamps(server, owner, NULL);
 }

@@ -330,6 +330,12 @@ fail:
     return NULL;
 }
 
+void data_on_change(struct data_server *server, void (*changed)(void *arg, const char *cuid), void *arg)
+{
+    server->changed = changed;
+    server->changed_arg = arg;
+}
+
 /* ---- Loading ---- */
 
 static int load_entry(struct data_server *server, enum catalog_kind kind, const char *key, size_t key_length,

@@ -24,6 +24,9 @@ struct data_server *data_open(uv_loop_t *loop, const struct config *config, stru
                               struct catalog *catalog, const struct catalog_upstream *upstream, int64_t (*now)(void),
                               char *error, size_t error_size);
 
+/* The aliases or ACLs of a client changed. Never from inside a function of this header. */
+void data_on_change(struct data_server *server, void (*changed)(void *arg, const char *cuid), void *arg);
+
 /* One record at start, of STORE_DATA_CLIENT, STORE_ALIAS, STORE_ACL, in this order. */
 int data_load(struct data_server *server, enum store_table table, const char *key, size_t key_length,
               const uint8_t *value, size_t value_length, char *error, size_t error_size);
