@@ -90,6 +90,11 @@ void account_entry_name(const struct account *account, uint64_t client, uint64_t
         snprintf(out, CATALOG_NAME_MAX + 1, "%s", name);
 }
 
+size_t account_window(const struct account *account)
+{
+    return account->registered ? DATA_WINDOW : 1;
+}
+
 void account_dirty(struct account *account, int64_t delay_ms)
 {
     struct northbound_data *data = account->upstream->data;

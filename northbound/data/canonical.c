@@ -16,7 +16,7 @@ static json_t *copy(const json_t *value, const char *member, unsigned depth);
 
 static const char *without_module(const char *name)
 {
-    const char *colon = strchr(name, ':');
+    const char *colon = strrchr(name, ':');
 
     return colon ? colon + 1 : name;
 }

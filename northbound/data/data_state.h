@@ -44,7 +44,7 @@ enum operation_kind { OPERATION_REGISTER, OPERATION_UNREGISTER, OPERATION_PUT, O
 struct operation {
     struct account *account;
     enum operation_kind kind;
-    bool registering, looking; /* on the way */
+    bool was_registered, registering; /* when it was sent; on the way */
     char *path, *body;
     const char *via;
     struct restconf_call *call;
@@ -107,6 +107,8 @@ bool upstream_is_shared(const struct data_upstream *upstream);
 /* Name of an entry there. */
 void account_entry_name(const struct account *account, uint64_t client, uint64_t entry, const char *name,
                         char out[CATALOG_NAME_MAX + 1]);
+/* How many operations may be under way: one, until one has shown that the account is there. */
+size_t account_window(const struct account *account);
 void account_dirty(struct account *account, int64_t delay_ms); /* compare it then */
 /* What portion.h is to know; name is left to the caller. */
 struct portion_terms account_terms(const struct account *account);

@@ -157,10 +157,10 @@ static int send_registration(struct operation *operation)
 /* ---- Entries ---- */
 
 /* RFC 8783 sections 6.1 and 7.2: 403 says that a cdid is expected and the client must register; others say 404, or 409
- * with data-missing. Asked once: after that its presence is known. */
+ * with data-missing. What was sent before its presence was known may have come too early. */
 static bool may_lack_registration(const struct operation *operation, int status)
 {
-    return operation->kind == OPERATION_PUT && !operation->account->registered && !operation->registering &&
+    return operation->kind == OPERATION_PUT && !operation->was_registered && !operation->registering &&
            (status == 403 || status == 404 || status == 409);
 }
 
@@ -173,7 +173,7 @@ static void answered(void *arg, const struct transfer_response *response)
     if (may_lack_registration(operation, response->status)) {
         operation->registering = true;
         set_aside(operation, response);
-        if (send_registration(operation) != 0)
+        if ((operation->account->registered ? send_own(operation) : send_registration(operation)) != 0)
             end_with(operation, 0);
         return;
     }

@@ -244,7 +244,8 @@ static bool may_send(const struct part *part)
 
     if (has_failed(part) || part->next >= ask->change_count || part->acl_under_way)
         return false;
-    return part->under_way == 0 || (ask->changes[part->next].kind == CATALOG_ALIAS && part->under_way < DATA_WINDOW);
+    return part->under_way == 0 ||
+           (ask->changes[part->next].kind == CATALOG_ALIAS && part->under_way < account_window(part->account));
 }
 
 static void advance(struct part *part)

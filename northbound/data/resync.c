@@ -219,7 +219,7 @@ static void run_steps(struct repairing *repairing)
     const struct comparison *comparison = repairing->comparison;
 
     while (account->parts == 0 && !repairing->failed && repairing->next < comparison->step_count &&
-           !repairing->acl_under_way && repairing->under_way < DATA_WINDOW) {
+           !repairing->acl_under_way && repairing->under_way < account_window(account)) {
         const struct repair_step *step = &comparison->steps[repairing->next];
 
         if (step->kind == REPAIR_ACL && repairing->under_way > 0)

@@ -11,6 +11,7 @@
 #define CONNECT_MS 10000L
 #define HEADERS_MAX 65536u /* bytes of all header fields of a response */
 #define FIELD_MAX 4096u
+#define REPEATS_MAX 2u
 
 struct transfer {
     struct transfer_channel *channel;
@@ -21,6 +22,7 @@ struct transfer {
     size_t length, capacity, answer_max, header_bytes;
     unsigned retry_after;
     bool too_large;
+    unsigned repeats;
     transfer_h *done;
     void *arg;
     char error[CURL_ERROR_SIZE];
@@ -218,6 +220,26 @@ void transfer_cancel_all(struct transfer_channel *channel)
     }
 }
 
+/* A connection that ends is no answer: a server may end one at any time (GOAWAY), all requests that are made here can
+ * be repeated, and libcurl does so by itself only for some. libcurl before 8 also resets streams that are answered
+ * without a body, which a server may take for an attack (CVE-2023-44487) after a hundred of them. */
+static bool repeat(struct transfer *transfer, CURLcode code)
+{
+    static const CURLcode ends[] = {CURLE_HTTP2, CURLE_HTTP2_STREAM, CURLE_SEND_ERROR, CURLE_RECV_ERROR,
+                                    CURLE_GOT_NOTHING};
+
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        if (code != ends[i] || transfer->too_large || transfer->repeats >= REPEATS_MAX)
+            continue;
+        transfer->repeats++;
+        transfer->length = transfer->header_bytes = 0;
+        transfer->retry_after = 0;
+        transfer->error[0] = '\0';
+        return curl_multi_add_handle(transfer->channel->multi, transfer->easy) == CURLM_OK;
+    }
+    return false;
+}
+
 void transfer_ended(CURL *easy, CURLcode code)
 {
     struct transfer_response response = {.body = ""};
@@ -225,6 +247,9 @@ void transfer_ended(CURL *easy, CURLcode code)
     long status = 0, version = 0;
 
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+    curl_multi_remove_handle(transfer->channel->multi, easy);
+    if (repeat(transfer, code))
+        return;
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
     if (code == CURLE_OK)
@@ -240,7 +265,6 @@ void transfer_ended(CURL *easy, CURLcode code)
     }
     response.retry_after = transfer->retry_after;
     response.http2 = version == CURL_HTTP_VERSION_2_0;
-    curl_multi_remove_handle(transfer->channel->multi, easy);
     DL_DELETE(transfer->channel->transfers, transfer);
     transfer->channel->under_way--;
     transfer->done(transfer->arg, &response);

@@ -164,10 +164,12 @@ static void test_rfc8783_7_2_entries_are_refreshed_before_they_expire(void **sta
     world_end();
 }
 
-/* Ten thousand aliases: the loop goes on turning, and all get there. */
-static void test_many_are_repaired_bit_by_bit(void **state)
+/* One connection, and more requests than any limit of it. */
+static void test_many_are_repaired_and_deleted_bit_by_bit(void **state)
 {
     struct catalog_client *client;
+    struct catalog_write write;
+    struct told told = {0};
     char name[32], json[128];
 
     (void)state;
@@ -180,6 +182,12 @@ static void test_many_are_repaired_bit_by_bit(void **state)
     }
     world_start();
     WAIT_UNTIL(json_array_size(json_object_get(json_object_get(FIRST->clients, GATEWAY_CUID), "alias")) == 2000);
+    write = write_of(client);
+    write.deregisters = true;
+    world->hook.ask(world->hook.arg, &write, verdict_told, &told);
+    WAIT_UNTIL(told.is);
+    assert_int_equal(told.status, 200);
+    assert_string_equal(fake_names(FIRST, GATEWAY_CUID, "alias"), "");
     world_end();
 }
 
@@ -240,7 +248,7 @@ int main(void)
         cmocka_unit_test(test_strays_go_and_order_is_repaired_at_start),
         cmocka_unit_test(test_a_server_that_knows_no_insert_gets_it_without),
         cmocka_unit_test(test_rfc8783_7_2_entries_are_refreshed_before_they_expire),
-        cmocka_unit_test(test_many_are_repaired_bit_by_bit),
+        cmocka_unit_test(test_many_are_repaired_and_deleted_bit_by_bit),
         cmocka_unit_test(test_by_prefix_each_gets_what_it_owns),
         cmocka_unit_test(test_rfc9132_3_no_internal_address_must_leave_in_an_alias),
     };
