@@ -71,10 +71,11 @@ static bool write_prefix(const char *text, char *out, size_t size)
 /* decimal64: no zeros at the end of the fraction. */
 static void write_decimal(const char *text, char *out, size_t size)
 {
+    const char *point = strchr(text, '.');
     size_t length = strlen(text);
 
-    if (strchr(text, '.')) {
-        while (length > 1 && text[length - 1] == '0')
+    if (point && point > text && !strchr(point + 1, '.')) {
+        while (text[length - 1] == '0')
             length--;
         if (text[length - 1] == '.')
             length--;
