@@ -182,9 +182,6 @@ static int parameter_parse(struct data_query *query, char *name, struct data_fau
     if (!value)
         return bad(fault, "query", "a parameter without a value");
     *value++ = '\0';
-    /* A comma or slash in a key of 'point' must stay escaped until its path is taken apart. */
-    if (strcmp(name, "point") == 0)
-        return point_parse(query, value, fault);
     if (data_decode(value) != 0 || data_decode(name) != 0)
         return bad(fault, "query", "a bad escape");
     if (strcmp(name, "content") == 0)
@@ -195,6 +192,9 @@ static int parameter_parse(struct data_query *query, char *name, struct data_fau
         return fields_parse(query, value, fault);
     if (strcmp(name, "insert") == 0)
         return insert_parse(query, value, fault);
+    /* A path in a value: keys in it are escaped once more (RFC 8040 section 4.8.6). */
+    if (strcmp(name, "point") == 0)
+        return point_parse(query, value, fault);
     if (strcmp(name, "with-defaults") == 0)
         return defaults_parse(query, value, fault);
     return data_refuse(fault, 400, "invalid-value", "query: there is no parameter \"%.64s\" here", name);

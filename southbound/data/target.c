@@ -71,7 +71,7 @@ static int check_keys(const struct yang_node *node, const struct data_step *step
     if (step->key_count == wanted)
         return 0;
     if (wanted)
-        return data_refuse(fault, 400, "missing-attribute", "%s: one of a list is meant: write %s=KEY, with one key",
+        return data_refuse(fault, 400, step->key_count ? "invalid-value" : "missing-attribute", "%s: one of a list is meant: write %s=KEY, with one key",
                            step->name, step->name);
     return data_refuse(fault, 400, "invalid-value", "%s: has no key", step->name);
 }
