@@ -323,8 +323,8 @@ static int load(void *arg, const char *key, size_t key_length, const uint8_t *va
 static int load_all(struct gateway *gateway, char *error, size_t error_size)
 {
     /* Counters first: what is loaded after them takes numbers. */
-    static const enum store_table tables[] = {STORE_COUNTER, STORE_BINDING, STORE_MITIGATION, STORE_INSTALL,
-                                              STORE_SESSION_CONFIG, STORE_DATA_CLIENT, STORE_ALIAS, STORE_ACL};
+    static const enum store_table tables[] = {STORE_COUNTER,        STORE_BINDING,     STORE_MITIGATION, STORE_INSTALL,
+                                              STORE_SESSION_CONFIG, STORE_DATA_CLIENT, STORE_ALIAS,      STORE_ACL};
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         struct loading loading = {gateway, tables[i], error, error_size};

@@ -1,6 +1,7 @@
 /*
- * data_channel: a request of the data channel up to what is done with it: path, query, body. The first line of the input
- * is "METHOD PATH?QUERY", the rest is the body. What comes out valid must be valid again when it is sent as it came out.
+ * data_channel: a request of the data channel up to what is done with it: path, query, body. The first line of the
+ * input is "METHOD PATH?QUERY", the rest is the body. What comes out valid must be valid again when it is sent as it
+ * came out.
  */
 /* links: southbound_data yang aggregation wire */
 

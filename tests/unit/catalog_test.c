@@ -195,9 +195,9 @@ static void test_names_upstream_differ_and_lead_back(void **state)
         assert_ptr_equal(catalog_upstream_find(catalog, CATALOG_ALIAS, name), entry);
         assert_null(catalog_upstream_find(catalog, CATALOG_ACL, name));
     }
-    for (const char *const *other = (const char *const[]){"", "c", "c0.x", "c01.x", "c9.x", "d1.https1", "c1", "c1~2",
-                                                          "c1.", "c99999999999999999999.x", "c1~99999999999999999999",
-                                                          NULL};
+    for (const char *const *other =
+             (const char *const[]){"", "c", "c0.x", "c01.x", "c9.x", "d1.https1", "c1", "c1~2", "c1.",
+                                   "c99999999999999999999.x", "c1~99999999999999999999", NULL};
          *other; other++)
         assert_null(catalog_upstream_find(catalog, CATALOG_ALIAS, *other));
 }

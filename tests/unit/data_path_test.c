@@ -114,12 +114,38 @@ static void test_rfc8040_4_8_3_fields(void **state)
 
 static void test_rfc8040_4_8_bad_queries(void **state)
 {
-    const char *const bad[] = {
-        "fields=", "fields=a(", "fields=a)", "fields=a()", "fields=a;", "fields=;a", "fields=a//b", "fields=a(b)c",
-        "fields=a(b)(c)", "fields=1", "fields=:a", "fields=a((b))", "fields=a(b", "fields=a&fields=b", "content=",
-        "content=All", "depth=0", "depth=-1", "depth=65536", "depth=1x", "insert=middle", "insert=before",
-        "point=/a:b", "insert=first&point=/a:b=1", "insert=after&point=b", "insert=after&point=/", "with-defaults=trim",
-        "unknown=1", "content", "content=%00", "content=%", NULL};
+    const char *const bad[] = {"fields=",
+                               "fields=a(",
+                               "fields=a)",
+                               "fields=a()",
+                               "fields=a;",
+                               "fields=;a",
+                               "fields=a//b",
+                               "fields=a(b)c",
+                               "fields=a(b)(c)",
+                               "fields=1",
+                               "fields=:a",
+                               "fields=a((b))",
+                               "fields=a(b",
+                               "fields=a&fields=b",
+                               "content=",
+                               "content=All",
+                               "depth=0",
+                               "depth=-1",
+                               "depth=65536",
+                               "depth=1x",
+                               "insert=middle",
+                               "insert=before",
+                               "point=/a:b",
+                               "insert=first&point=/a:b=1",
+                               "insert=after&point=b",
+                               "insert=after&point=/",
+                               "with-defaults=trim",
+                               "unknown=1",
+                               "content",
+                               "content=%00",
+                               "content=%",
+                               NULL};
     char many[DATA_PATH_MAX + 1] = "fields=a0";
 
     (void)state;
