@@ -78,7 +78,8 @@ struct catalog_client *catalog_client_add(struct catalog *catalog, const struct 
 void catalog_client_remove(struct catalog *catalog, struct catalog_client *client);
 struct catalog_client *catalog_client_find(const struct catalog *catalog, const char *cuid);
 /* In no order; each may remove the client it was given. Ends with the first non-zero result, which is returned. */
-int catalog_client_each(const struct catalog *catalog, int (*each)(void *arg, struct catalog_client *client), void *arg);
+int catalog_client_each(const struct catalog *catalog, int (*each)(void *arg, struct catalog_client *client),
+                        void *arg);
 
 /* Something of this client changed, or a client of this owner is gone (client NULL): a stamp above all before.
  * 0, or -1 out of memory. */
@@ -113,7 +114,8 @@ void catalog_entry_unref(struct catalog_entry *entry); /* NULL is fine */
 enum catalog_insert { CATALOG_KEEP, CATALOG_FIRST, CATALOG_LAST, CATALOG_BEFORE, CATALOG_AFTER };
 
 /* Puts an entry (its reference is taken over) in place of the one of that name. point: BEFORE and AFTER, of the same
- * client and kind, and not the one that is replaced. 0; -1: out of memory, nothing is changed and the reference stays. */
+ * client and kind, and not the one that is replaced. 0; -1: out of memory, nothing is changed and the reference stays.
+ */
 int catalog_entry_put(struct catalog *catalog, struct catalog_client *client, struct catalog_entry *entry,
                       enum catalog_insert insert, const struct catalog_entry *point);
 void catalog_entry_remove(struct catalog *catalog, struct catalog_entry *entry);
@@ -146,8 +148,8 @@ struct catalog_entry *catalog_upstream_find(const struct catalog *catalog, enum 
 
 /* ---- Records, as the store keeps them ---- */
 
-/* A client's key is its id in 16 hexadecimal digits, an entry's that, "/" and the name, an owner's "owner/" and its name,
- * in the table of clients. Returns the length. */
+/* A client's key is its id in 16 hexadecimal digits, an entry's that, "/" and the name, an owner's "owner/" and its
+ * name, in the table of clients. Returns the length. */
 #define CATALOG_KEY_MAX (16u + 1 + CATALOG_NAME_MAX)
 size_t catalog_client_key(const struct catalog_client *client, char key[CATALOG_KEY_MAX + 1]);
 size_t catalog_owner_key(const char *owner, char key[CATALOG_KEY_MAX + 1]);

@@ -38,8 +38,8 @@ size_t catalog_client_key(const struct catalog_client *client, char key[CATALOG_
 
 size_t catalog_owner_key(const char *owner, char key[CATALOG_KEY_MAX + 1])
 {
-    return (size_t)snprintf(key, CATALOG_KEY_MAX + 1, OWNER_PREFIX "%.*s", (int)sizeof(((struct catalog_client *)0)->owner),
-                            owner);
+    return (size_t)snprintf(key, CATALOG_KEY_MAX + 1, OWNER_PREFIX "%.*s",
+                            (int)sizeof(((struct catalog_client *)0)->owner), owner);
 }
 
 size_t catalog_entry_key(const struct catalog_client *client, const char *name, char key[CATALOG_KEY_MAX + 1])

@@ -1,4 +1,5 @@
-/* catalog_rules: rules of a domain by what they match, so that conflicts are found without a walk (RFC 8783 section 7.2). */
+/* catalog_rules: rules of a domain by what they match, so that conflicts are found without a walk (RFC 8783
+ * section 7.2). */
 
 #include <stdio.h>
 #include <stdlib.h>

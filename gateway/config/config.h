@@ -66,12 +66,12 @@ struct config_client_identity {
 };
 
 struct config_limits {
-    uint32_t mitigations;         /* live requests of one client; default 64 */
-    uint32_t cuids;               /* distinct cuids one client may bind; default 16, 1000000 with supplies-cdid */
-    uint32_t requests_per_second; /* default 20; a burst of twice that */
-    uint32_t max_lifetime;        /* s; default 86400 */
-    bool indefinite_lifetime;     /* key indefinite-lifetime: may lifetime -1 be granted; default false */
-    uint32_t aliases, acls;       /* under one cuid, on the data channel; default 10000, 1000 */
+    uint32_t mitigations;              /* live requests of one client; default 64 */
+    uint32_t cuids;                    /* distinct cuids one client may bind; default 16, 1000000 with supplies-cdid */
+    uint32_t requests_per_second;      /* default 20; a burst of twice that */
+    uint32_t max_lifetime;             /* s; default 86400 */
+    bool indefinite_lifetime;          /* key indefinite-lifetime: may lifetime -1 be granted; default false */
+    uint32_t aliases, acls;            /* under one cuid, on the data channel; default 10000, 1000 */
     uint32_t data_requests_per_second; /* default 100; a burst of twice that */
 };
 
@@ -158,14 +158,14 @@ struct config_redirect {
 };
 
 struct config_server_limits {
-    uint32_t sessions;              /* live downstream sessions; default 100000 */
-    uint32_t handshakes;            /* handshakes under way at once; default 1000 */
-    uint32_t handshakes_per_source; /* per second and source address (/64 for IPv6); default 20 */
-    uint32_t mitigations;           /* in all; default 200000 */
-    uint32_t body_size;             /* bytes of a request body; default 8192, at most 65536 */
-    uint32_t requests_per_source;   /* per second and source address; default 200 */
+    uint32_t sessions;                    /* live downstream sessions; default 100000 */
+    uint32_t handshakes;                  /* handshakes under way at once; default 1000 */
+    uint32_t handshakes_per_source;       /* per second and source address (/64 for IPv6); default 20 */
+    uint32_t mitigations;                 /* in all; default 200000 */
+    uint32_t body_size;                   /* bytes of a request body; default 8192, at most 65536 */
+    uint32_t requests_per_source;         /* per second and source address; default 200 */
     uint32_t domain_aliases, domain_acls; /* of all clients of a domain; default 100000, 10000 */
-    uint32_t data_connections;      /* of the data channel; default 1024 */
+    uint32_t data_connections;            /* of the data channel; default 1024 */
 };
 
 struct config {

@@ -208,8 +208,8 @@ static const struct config_key keys_limits[] = {
         "aliases of all clients of one domain (RFC 8783)", .min = 1, .max = 10000000, .fallback = "100000"),
     KEY("domain-acls", integer, FIELD(config_server_limits, domain_acls),
         "ACLs of all clients of one domain (RFC 8783)", .min = 1, .max = 10000000, .fallback = "10000"),
-    KEY("data-connections", integer, FIELD(config_server_limits, data_connections),
-        "connections of the data channel", .min = 1, .max = 1000000, .fallback = "1024"),
+    KEY("data-connections", integer, FIELD(config_server_limits, data_connections), "connections of the data channel",
+        .min = 1, .max = 1000000, .fallback = "1024"),
     {0},
 };
 

@@ -8,8 +8,8 @@
 
 #define ROOT_MODULE "ietf-dots-data-channel"
 
-static LY_ERR import_module(const char *name, const char *revision, const char *submodule, const char *submodule_revision,
-                            void *arg, LYS_INFORMAT *format, const char **text,
+static LY_ERR import_module(const char *name, const char *revision, const char *submodule,
+                            const char *submodule_revision, void *arg, LYS_INFORMAT *format, const char **text,
                             void (**release)(void *text, void *arg))
 {
     (void)revision;
@@ -52,7 +52,8 @@ struct yang *yang_open(char *error, size_t error_size)
     }
     ly_ctx_set_module_imp_clb(yang->context, import_module, NULL);
     if (load(yang) != 0) {
-        snprintf(error, error_size, "the schema of the data channel cannot be used: %s", yang_last_error(yang->context));
+        snprintf(error, error_size, "the schema of the data channel cannot be used: %s",
+                 yang_last_error(yang->context));
         yang_close(yang);
         return NULL;
     }

@@ -2,7 +2,8 @@
  * yang: the schema of the DOTS data channel (RFC 8783), and JSON that is checked by it (RFC 7951). libyang lives here
  * and nowhere else; versions 2 and 3 both do.
  *
- * Words: a *node* is one of the schema; a *document* is JSON text of the whole tree, {"ietf-dots-data-channel:dots-data":
+ * Words: a *node* is one of the schema; a *document* is JSON text of the whole tree,
+ * {"ietf-dots-data-channel:dots-data":
  * {...}}; a *fault* is why a document is refused, in the terms of RFC 8040. The modules are the project's own and are
  * compiled into the program. Called by southbound/data. It knows no HTTP, no client and no policy.
  *
@@ -24,10 +25,10 @@ enum yang_kind { YANG_CONTAINER, YANG_LIST, YANG_LEAF_LIST, YANG_LEAF };
 
 struct yang_node {
     enum yang_kind kind;
-    bool config;           /* false: state, nobody writes it */
-    bool ordered_by_user;  /* YANG_LIST */
-    const char *name;      /* lives as long as the schema */
-    const char *key;       /* YANG_LIST: its only key; NULL else */
+    bool config;          /* false: state, nobody writes it */
+    bool ordered_by_user; /* YANG_LIST */
+    const char *name;     /* lives as long as the schema */
+    const char *key;      /* YANG_LIST: its only key; NULL else */
     const void *of_libyang;
 };
 
@@ -36,9 +37,10 @@ struct yang_node {
 int yang_child(const struct yang *yang, const struct yang_node *parent, const char *name, struct yang_node *out);
 
 struct yang_fault {
-    const char *tag;    /* error-tag: malformed-message, unknown-element, missing-attribute, invalid-value, operation-failed */
-    char message[384];  /* a sentence */
-    char path[512];     /* error-path, an instance-identifier; "": none */
+    const char
+        *tag; /* error-tag: malformed-message, unknown-element, missing-attribute, invalid-value, operation-failed */
+    char message[384]; /* a sentence */
+    char path[512];    /* error-path, an instance-identifier; "": none */
 };
 
 /* Checks a document of configuration. Its canonical form, without white space and without what is there by default;

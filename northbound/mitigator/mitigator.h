@@ -47,8 +47,8 @@ struct mitigator *mitigator_open(uv_loop_t *loop, const struct mitigator_setting
 
 /* What a driver is told of a job. Borrowed for the call. */
 struct mitigator_job {
-    const char *id;     /* stable over restarts of gateway and program; [A-Za-z0-9._:-]{1,200} */
-    const char *client; /* configured name */
+    const char *id;                        /* stable over restarts of gateway and program; [A-Za-z0-9._:-]{1,200} */
+    const char *client;                    /* configured name */
     const struct wire_target *target;      /* NULL: a filter */
     const char *acl;                       /* of a filter: a JSON object, the ACL of RFC 8783; else NULL */
     int64_t lifetime;                      /* s, remaining; -1 indefinite */

@@ -69,12 +69,12 @@ struct data_server {
     struct yang *yang;
     struct south_clients *owners;
     struct data_line *lines;
-    struct data_write *storing; /* in order of their sequence */
+    struct data_write *storing;                   /* in order of their sequence */
     void (*changed)(void *arg, const char *cuid); /* NULL: nobody listens */
     void *changed_arg;
-    uint8_t *record;            /* scratch, STORE_VALUE_MAX */
-    uv_timer_t timer;           /* the next entry that expires */
-    size_t working;             /* jobs in worker threads */
+    uint8_t *record;  /* scratch, STORE_VALUE_MAX */
+    uv_timer_t timer; /* the next entry that expires */
+    size_t working;   /* jobs in worker threads */
     bool closing;
     unsigned handles;
     void (*on_closed)(void *arg);

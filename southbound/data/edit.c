@@ -61,7 +61,8 @@ static json_t *top_member(struct data_edit *edit, json_t *root, const char **nam
     }
     *name = json_object_iter_key(member);
     if (strncmp(*name, PREFIX, sizeof(PREFIX) - 1) != 0) {
-        data_refuse(&edit->fault, 400, "unknown-element", "\"%.64s\": the member must be of module " DATA_MODULE, *name);
+        data_refuse(&edit->fault, 400, "unknown-element", "\"%.64s\": the member must be of module " DATA_MODULE,
+                    *name);
         return NULL;
     }
     *name += sizeof(PREFIX) - 1;
@@ -70,8 +71,8 @@ static json_t *top_member(struct data_edit *edit, json_t *root, const char **nam
 
 static int unexpected(struct data_edit *edit, const char *name, const char *wanted)
 {
-    return data_refuse(&edit->fault, 400, "unknown-element", "\"%.64s\" is not what this resource takes: it takes \"%s\"",
-                       name, wanted);
+    return data_refuse(&edit->fault, 400, "unknown-element",
+                       "\"%.64s\" is not what this resource takes: it takes \"%s\"", name, wanted);
 }
 
 /* ---- To the object of a client: {"cuid":..., "aliases":..., "acls":...} ---- */
@@ -148,13 +149,12 @@ static json_t *client_from_entry(struct data_edit *edit, const char *name, json_
 static json_t *client_from_set(struct data_edit *edit, const char *name, json_t *value)
 {
     json_t *client;
-    bool expected = edit->target->level == DATA_LEVEL_CLIENT
-                        ? strcmp(name, "aliases") == 0 || strcmp(name, "acls") == 0
-                        : strcmp(name, data_set_name(edit->target->kind)) == 0;
+    bool expected = edit->target->level == DATA_LEVEL_CLIENT ? strcmp(name, "aliases") == 0 || strcmp(name, "acls") == 0
+                                                             : strcmp(name, data_set_name(edit->target->kind)) == 0;
 
     if (!expected) {
-        unexpected(edit, name, edit->target->level == DATA_LEVEL_CLIENT ? "aliases or acls"
-                                                                         : data_set_name(edit->target->kind));
+        unexpected(edit, name,
+                   edit->target->level == DATA_LEVEL_CLIENT ? "aliases or acls" : data_set_name(edit->target->kind));
         return NULL;
     }
     client = client_new(edit->target->cuid);
@@ -266,8 +266,7 @@ static json_t *validate(struct data_edit *edit, json_t *client, bool merge, bool
         no_memory(edit);
     }
     tree = canonical ? json_loads(canonical, 0, NULL) : NULL;
-    result = json_incref(
-        json_array_get(json_object_get(json_object_get(tree, PREFIX "dots-data"), "dots-client"), 0));
+    result = json_incref(json_array_get(json_object_get(json_object_get(tree, PREFIX "dots-data"), "dots-client"), 0));
     json_decref(tree);
     free(change);
     free(base);

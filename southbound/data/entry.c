@@ -171,8 +171,8 @@ static int check_whole(const json_t *fields, const char *box, const char *leaf, 
     if (value && !json_object_get(value, leaf))
         return data_refuse(fault, 400, "missing-attribute", "%s: must have '%s'", box, leaf);
     if (value && json_object_get(fields, "flags"))
-        return data_refuse(fault, 400, "invalid-value", "%s and flags must not be in one request (RFC 8783 section 4.2)",
-                           box);
+        return data_refuse(fault, 400, "invalid-value",
+                           "%s and flags must not be in one request (RFC 8783 section 4.2)", box);
     return 0;
 }
 
@@ -203,8 +203,7 @@ static int check_boxes(const json_t *matches, struct data_fault *fault)
 
 static int take_destination(const json_t *matches, struct data_item *out, struct data_fault *fault)
 {
-    const char *text =
-        json_string_value(json_object_get(json_object_get(matches, "ipv4"), "destination-ipv4-network"));
+    const char *text = json_string_value(json_object_get(json_object_get(matches, "ipv4"), "destination-ipv4-network"));
 
     if (!text)
         text = json_string_value(json_object_get(json_object_get(matches, "ipv6"), "destination-ipv6-network"));

@@ -137,7 +137,7 @@ static int put_listed(json_t *at, const struct yang_node *node, const char *want
     if (place(list, node, change->query, &before, fault) != 0)
         return -1;
     return json_array_insert(list, before, value) == 0 ? 0
-                                                        : data_refuse(fault, 500, "operation-failed", "out of memory");
+                                                       : data_refuse(fault, 500, "operation-failed", "out of memory");
 }
 
 static int put(json_t *at, const struct yang_node *node, const char *key, struct data_inside_change *change,
@@ -180,8 +180,8 @@ int data_inside_edit(const struct yang *yang, json_t *entry, const struct data_t
     bool post = change->method == DATA_POST;
     const struct data_step *last = &target->steps[target->step_count - 1];
     struct yang_node node, child;
-    json_t *at = walk(yang, entry, target, target->step_count - (post ? 0 : 1), change->method != DATA_DELETE, &node,
-                      fault);
+    json_t *at =
+        walk(yang, entry, target, target->step_count - (post ? 0 : 1), change->method != DATA_DELETE, &node, fault);
 
     if (!at)
         return -1;

@@ -53,8 +53,7 @@ static int keep_put(struct data_write *write, struct catalog_client *client, con
                     struct data_item *item)
 {
     struct data_server *server = write->server;
-    const struct catalog_entry *point =
-        change->point ? catalog_entry_find(client, CATALOG_ACL, change->point) : NULL;
+    const struct catalog_entry *point = change->point ? catalog_entry_find(client, CATALOG_ACL, change->point) : NULL;
     enum catalog_insert insert = change->insert;
     struct catalog_entry *entry = item->entry;
 
@@ -111,10 +110,8 @@ static void remove_deleted(struct data_write *write, struct catalog_client *clie
 static struct catalog_client *enter_client(struct data_write *write)
 {
     struct data_server *server = write->server;
-    struct relay_requester requester = {.client = write->owner->config->name,
-                                        .cdid = write->cdid,
-                                        .cuid = write->cuid,
-                                        .identity_hash = write->hash};
+    struct relay_requester requester = {
+        .client = write->owner->config->name, .cdid = write->cdid, .cuid = write->cuid, .identity_hash = write->hash};
 
     if (relay_cuid_bind(server->relay, &requester, write->owner->config->limits.cuids) != 0)
         return NULL;

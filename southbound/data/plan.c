@@ -28,10 +28,8 @@ static bool is_id(const char *text)
 
 static int plan_registration(struct data_write *write, struct data_fault *fault)
 {
-    struct relay_requester requester = {.client = write->owner->config->name,
-                                        .cdid = write->cdid,
-                                        .cuid = write->cuid,
-                                        .identity_hash = write->hash};
+    struct relay_requester requester = {
+        .client = write->owner->config->name, .cdid = write->cdid, .cuid = write->cuid, .identity_hash = write->hash};
 
     if (!is_id(write->cuid) || (write->cdid[0] && !is_id(write->cdid)))
         return data_refuse(fault, 400, "invalid-value", "cuid and cdid must have 1 to %u bytes", CATALOG_CUID_MAX);
@@ -95,10 +93,11 @@ static int conflicts(const struct data_write *write, const struct catalog_client
     other = catalog_conflict(write->server->catalog, client ? client : &fresh, item->rules, item->rule_count);
     if (!other)
         return 0;
-    return data_refuse(fault, 409, "resource-denied",
-                       "acl \"%.64s\": another client of the domain has a rule for the same packets with another action "
-                       "(RFC 8783 section 7.2)",
-                       item->name);
+    return data_refuse(
+        fault, 409, "resource-denied",
+        "acl \"%.64s\": another client of the domain has a rule for the same packets with another action "
+        "(RFC 8783 section 7.2)",
+        item->name);
 }
 
 static struct catalog_change *add_change(struct data_write *write, struct data_fault *fault)

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "southbound/data/path.h"
 
@@ -183,11 +182,6 @@ static int parameter_parse(struct data_query *query, char *name, struct data_fau
     if (!value)
         return bad(fault, "query", "a parameter without a value");
     *value++ = '\0';
-    /* A path in a query is escaped once more (RFC 8040 section 4.8.6); with plain slashes it was not. What is escaped
-     * in a key must stay so until the path is taken apart. */
-    if (strcmp(name, "point") == 0)
-        return strncasecmp(value, "%2F", 3) == 0 && data_decode(value) != 0 ? bad(fault, "point", "a bad escape")
-                                                                            : point_parse(query, value, fault);
     if (data_decode(value) != 0 || data_decode(name) != 0)
         return bad(fault, "query", "a bad escape");
     if (strcmp(name, "content") == 0)
@@ -198,6 +192,9 @@ static int parameter_parse(struct data_query *query, char *name, struct data_fau
         return fields_parse(query, value, fault);
     if (strcmp(name, "insert") == 0)
         return insert_parse(query, value, fault);
+    /* A path in a value: keys in it are escaped once more (RFC 8040 section 4.8.6). */
+    if (strcmp(name, "point") == 0)
+        return point_parse(query, value, fault);
     if (strcmp(name, "with-defaults") == 0)
         return defaults_parse(query, value, fault);
     return data_refuse(fault, 400, "invalid-value", "query: there is no parameter \"%.64s\" here", name);

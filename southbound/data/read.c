@@ -134,8 +134,8 @@ static int add_client(struct data_body *body, const struct data_query *query, co
 
     if (add_member(body, "{\"cuid\":", json_string(client->cuid)) != 0)
         return -1;
-    if (show_cdid && client->cdid[0] && query->content != DATA_CONTENT_NONCONFIG && into(query, scope, "cdid", &inner) &&
-        add_member(body, ",\"cdid\":", json_string(client->cdid)) != 0)
+    if (show_cdid && client->cdid[0] && query->content != DATA_CONTENT_NONCONFIG &&
+        into(query, scope, "cdid", &inner) && add_member(body, ",\"cdid\":", json_string(client->cdid)) != 0)
         return -1;
     for (int kind = 0; kind < CATALOG_KINDS; kind++) {
         char text[32];
@@ -300,7 +300,8 @@ static void get_inside(struct data_read *read, const struct catalog_client *clie
         if (text != client->cuid && (!text[0] || !read->owner->config->supplies_cdid))
             absent(read, name);
         else
-            answer_json(read, json_pack("{s:s}", text == client->cuid ? DATA_MODULE ":cuid" : DATA_MODULE ":cdid", text));
+            answer_json(read,
+                        json_pack("{s:s}", text == client->cuid ? DATA_MODULE ":cuid" : DATA_MODULE ":cdid", text));
         return;
     }
     whole = data_entry_json(entry, read->query.content, read->server->now());

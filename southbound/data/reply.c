@@ -13,8 +13,7 @@ void data_reply_fault(struct data_server *server, struct http_exchange *exchange
                       const struct data_fault *fault)
 {
     char *body = data_fault_body(fault), retry[24];
-    struct http_header headers[] = {
-        {"Content-Type", DATA_JSON}, {"Cache-Control", "no-cache"}, {"Retry-After", retry}};
+    struct http_header headers[] = {{"Content-Type", DATA_JSON}, {"Cache-Control", "no-cache"}, {"Retry-After", retry}};
 
     (void)server;
     snprintf(retry, sizeof(retry), "%" PRId64, fault->retry_after);

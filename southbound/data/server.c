@@ -44,9 +44,8 @@ static const char allow_all[] = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 
 static void reply_options(struct http_exchange *exchange, bool writable)
 {
-    struct http_header headers[] = {{"Allow", writable ? allow_all : allow_read},
-                                    {"Cache-Control", "no-cache"},
-                                    {"Accept-Patch", DATA_JSON}};
+    struct http_header headers[] = {
+        {"Allow", writable ? allow_all : allow_read}, {"Cache-Control", "no-cache"}, {"Accept-Patch", DATA_JSON}};
 
     http_respond(exchange, 200, headers, writable ? 3 : 2, NULL, 0);
 }
@@ -371,10 +370,9 @@ static int load_entry(struct data_server *server, enum catalog_kind kind, const 
 int data_load(struct data_server *server, enum store_table table, const char *key, size_t key_length,
               const uint8_t *value, size_t value_length, char *error, size_t error_size)
 {
-    int result = table == STORE_DATA_CLIENT
-                     ? catalog_client_load(server->catalog, key, key_length, value, value_length)
-                     : load_entry(server, table == STORE_ALIAS ? CATALOG_ALIAS : CATALOG_ACL, key, key_length, value,
-                                  value_length);
+    int result = table == STORE_DATA_CLIENT ? catalog_client_load(server->catalog, key, key_length, value, value_length)
+                                            : load_entry(server, table == STORE_ALIAS ? CATALOG_ALIAS : CATALOG_ACL,
+                                                         key, key_length, value, value_length);
 
     if (result != 0)
         snprintf(error, error_size,

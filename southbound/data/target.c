@@ -71,8 +71,8 @@ static int check_keys(const struct yang_node *node, const struct data_step *step
     if (step->key_count == wanted)
         return 0;
     if (wanted)
-        return data_refuse(fault, 400, "missing-attribute", "%s: one of a list is meant: write %s=KEY, with one key",
-                           step->name, step->name);
+        return data_refuse(fault, 400, step->key_count ? "invalid-value" : "missing-attribute",
+                           "%s: one of a list is meant: write %s=KEY, with one key", step->name, step->name);
     return data_refuse(fault, 400, "invalid-value", "%s: has no key", step->name);
 }
 
@@ -83,8 +83,9 @@ int data_target_find(const struct yang *yang, const struct data_path *path, stru
     if (path->step_count == 0)
         return 0;
     if (!path->steps[0].module)
-        return data_refuse(fault, 400, "invalid-value", "%.64s: the first node of a path needs its module: MODULE:%.64s",
-                           path->steps[0].name, path->steps[0].name);
+        return data_refuse(fault, 400, "invalid-value",
+                           "%.64s: the first node of a path needs its module: MODULE:%.64s", path->steps[0].name,
+                           path->steps[0].name);
     if (strcmp(path->steps[0].module, DATA_MODULE) != 0) {
         out->level = DATA_LEVEL_STATE;
         return 0;

@@ -41,5 +41,6 @@ int data_target_find(const struct yang *yang, const struct data_path *path, stru
 const char *data_set_name(enum catalog_kind kind);  /* "aliases", "acls" */
 const char *data_list_name(enum catalog_kind kind); /* "alias", "acl" */
 
-/* Place in a list of the entry (or in a leaf-list, key NULL, of the value) whose key is written so; its length: none. */
+/* Place in a list of the entry (or in a leaf-list, key NULL, of the value) whose key is written so; its length: none.
+ */
 size_t data_list_find(const json_t *list, const char *key, const char *value);

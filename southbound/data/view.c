@@ -7,7 +7,11 @@
 const char *data_view_key(const char *list)
 {
     static const char *const keys[][2] = {
-        {"dots-client", "cuid"}, {"alias", "name"}, {"acl", "name"}, {"ace", "name"}, {"target-port-range", "lower-port"},
+        {"dots-client", "cuid"},
+        {"alias", "name"},
+        {"acl", "name"},
+        {"ace", "name"},
+        {"target-port-range", "lower-port"},
         {"module", "name"},
     };
 

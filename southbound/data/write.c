@@ -48,8 +48,8 @@ struct catalog_client *data_client(const struct data_server *server, const struc
     struct catalog_client *client = catalog_client_find(server->catalog, cuid);
 
     /* A cdid names a domain whichever trusted gateway it came through (RFC 9132 section 4.4.1.2). */
-    if (client && (strcmp(client->owner, owner->config->name) == 0 ||
-                   (client->cdid[0] && owner->config->supplies_cdid)))
+    if (client &&
+        (strcmp(client->owner, owner->config->name) == 0 || (client->cdid[0] && owner->config->supplies_cdid)))
         return client;
     return NULL;
 }
@@ -163,8 +163,8 @@ static bool exists(const struct data_write *write, const struct catalog_client *
 static int check(struct data_write *write, struct data_fault *fault)
 {
     const struct data_server *server = write->server;
-    const struct catalog_client *client = write->target.cuid ? data_client(server, write->owner, write->target.cuid)
-                                                             : NULL;
+    const struct catalog_client *client =
+        write->target.cuid ? data_client(server, write->owner, write->target.cuid) : NULL;
     uint64_t stamp = client ? client->stamp : catalog_owner_stamp(server->catalog, write->owner->config->name);
     int64_t modified_ms =
         client ? client->modified_ms : catalog_owner_modified(server->catalog, write->owner->config->name);

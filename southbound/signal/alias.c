@@ -10,8 +10,8 @@
 
 #define NAME_SHOWN 120
 
-static struct catalog_entry *find(const struct south_aliases *aliases, const char *client, const struct south_path *path,
-                                  const char *name)
+static struct catalog_entry *find(const struct south_aliases *aliases, const char *client,
+                                  const struct south_path *path, const char *name)
 {
     const struct catalog_client *owner = aliases->catalog ? catalog_client_find(aliases->catalog, path->cuid) : NULL;
     bool own = owner && strcmp(owner->cdid, path->cdid) == 0 && (path->cdid[0] || strcmp(owner->owner, client) == 0);

@@ -1,6 +1,6 @@
 /*
- * alias: names that a client made on the data channel (RFC 8783 section 6), in its mitigation requests (RFC 9132 section
- * 4.4.1.1, 'alias-name').
+ * alias: names that a client made on the data channel (RFC 8783 section 6), in its mitigation requests (RFC 9132
+ * section 4.4.1.1, 'alias-name').
  */
 #pragma once
 

@@ -15,7 +15,7 @@
 
 #define CLIENT(members) "{\"ietf-dots-data-channel:dots-data\":{\"dots-client\":[{\"cuid\":\"x\"" members "}]}}"
 #define ALIAS(members) CLIENT(",\"aliases\":{\"alias\":[{" members "}]}")
-#define ACE(type, matches, actions)                                                                          \
+#define ACE(type, matches, actions)                                                                               \
     CLIENT(",\"acls\":{\"acl\":[{\"name\":\"a\"" type ",\"aces\":{\"ace\":[{\"name\":\"r\",\"matches\":{" matches \
            "},\"actions\":{" actions "}}]}}]}")
 #define IPV4 ",\"type\":\"ietf-access-control-list:ipv4-acl-type\""
@@ -130,7 +130,8 @@ static void test_rfc8040_4_6_1_plain_patch_merges(void **state)
     assert_string_equal(text, ACE("", "\"tcp\":{\"reserved\":1}", DROP));
     free(text);
     assert_null(yang_merge(yang, ALIAS("\"name\":\"n\""),
-                           ALIAS("\"name\":\"n\",\"target-port-range\":[{\"lower-port\":9,\"upper-port\":8}]"), &fault));
+                           ALIAS("\"name\":\"n\",\"target-port-range\":[{\"lower-port\":9,\"upper-port\":8}]"),
+                           &fault));
     assert_string_equal(fault.tag, "invalid-value");
 }
 
