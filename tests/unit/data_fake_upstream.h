@@ -17,10 +17,10 @@
 struct fake_upstream {
     struct http_server *server;
     int port;
-    json_t *clients;  /* cuid -> { "cdid"?, "alias": [], "acl": [] } */
-    char log[1048576];  /* "PUT /aliases/alias=a 201\n"; without the path of the client */
-    char via[256];    /* of the last request that had one: what the gateway asks by itself has none */
-    char refuse[128]; /* requests whose path ends so are refused */
+    json_t *clients;   /* cuid -> { "cdid"?, "alias": [], "acl": [] } */
+    char log[1048576]; /* "PUT /aliases/alias=a 201\n"; without the path of the client */
+    char via[256];     /* of the last request that had one: what the gateway asks by itself has none */
+    char refuse[128];  /* requests whose path ends so are refused */
     int refuse_status;
     const char *refuse_body;
     bool holds; /* requests stay without an answer */
