@@ -27,15 +27,18 @@ static int remove_client(void *arg, struct catalog_client *client)
 
 void catalog_free(struct catalog *catalog)
 {
-    struct catalog_owner *owner, *next;
+    struct catalog_owner *owner;
 
     if (!catalog)
         return;
     catalog_client_each(catalog, remove_client, catalog);
-    HASH_ITER(hh, catalog->owners, owner, next)
-    {
-        HASH_DEL(catalog->owners, owner);
+    owner = catalog->owners;
+    HASH_CLEAR(hh, catalog->owners);
+    while (owner) {
+        struct catalog_owner *next = owner->hh.next;
+
         free(owner);
+        owner = next;
     }
     deadline_heap_free(catalog->deadlines);
     free(catalog);

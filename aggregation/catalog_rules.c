@@ -10,14 +10,11 @@
 /* NULL: out of memory. */
 static char *key_of(const char *domain, const char *match)
 {
-    size_t domain_length = strlen(domain), match_length = strlen(match);
-    char *key = malloc(domain_length + match_length + 2);
+    size_t size = strlen(domain) + strlen(match) + 2;
+    char *key = malloc(size);
 
-    if (!key)
-        return NULL;
-    memcpy(key, domain, domain_length);
-    key[domain_length] = '\n';
-    memcpy(key + domain_length + 1, match, match_length + 1);
+    if (key)
+        snprintf(key, size, "%s\n%s", domain, match);
     return key;
 }
 
@@ -56,9 +53,14 @@ void catalog_rules_remove(struct catalog *catalog, struct catalog_entry_state *e
 
         if (!match)
             continue;
-        DL_DELETE(match->rows, row);
+        if (row->prev)
+            row->prev->next = row->next;
+        else
+            match->rows = row->next;
+        if (row->next)
+            row->next->prev = row->prev;
         row->match = NULL;
-        if (!match->rows) {
+        if (!match->rows && catalog->matches) {
             HASH_DEL(catalog->matches, match);
             free(match);
         }
@@ -76,7 +78,10 @@ int catalog_rules_add(struct catalog *catalog, struct catalog_entry_state *entry
             catalog_rules_remove(catalog, entry);
             return -1;
         }
-        DL_APPEND(row->match->rows, row);
+        row->next = row->match->rows;
+        if (row->next)
+            row->next->prev = row;
+        row->match->rows = row;
     }
     return 0;
 }
@@ -93,8 +98,7 @@ const struct catalog_entry *catalog_conflict(const struct catalog *catalog, cons
             return NULL;
         HASH_FIND_STR(catalog->matches, key, match);
         free(key);
-        DL_FOREACH(match ? match->rows : NULL, row)
-        {
+        for (row = match ? match->rows : NULL; row; row = row->next) {
             if (row->drop != rules[i].drop && row->entry->public.client != client)
                 return &row->entry->public;
         }

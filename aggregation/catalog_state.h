@@ -3,7 +3,6 @@
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
-#include <utlist.h>
 
 #include "aggregation/catalog.h"
 

@@ -53,6 +53,21 @@ void filters_add_mitigator(struct filters *filters, struct mitigator *mitigator)
         filters->mitigators[filters->mitigator_count++] = mitigator;
 }
 
+static void client_free(struct filters_client *client)
+{
+    struct filter *filter = client->filters;
+
+    HASH_CLEAR(hh, client->filters);
+    while (filter) {
+        struct filter *next = filter->hh.next;
+
+        catalog_entry_unref(filter->entry);
+        free(filter);
+        filter = next;
+    }
+    free(client);
+}
+
 static void filter_drop(struct filters_client *client, struct filter *filter)
 {
     HASH_DEL(client->filters, filter);
@@ -62,21 +77,33 @@ static void filter_drop(struct filters_client *client, struct filter *filter)
 
 void filters_free(struct filters *filters)
 {
-    struct filters_client *client, *next;
-    struct filter *filter, *following;
+    struct filters_client *client;
 
     if (!filters)
         return;
-    HASH_ITER(hh, filters->clients, client, next)
-    {
-        HASH_ITER(hh, client->filters, filter, following)
-        {
-            filter_drop(client, filter);
-        }
-        HASH_DEL(filters->clients, client);
-        free(client);
+    client = filters->clients;
+    HASH_CLEAR(hh, filters->clients);
+    while (client) {
+        struct filters_client *next = client->hh.next;
+
+        client_free(client);
+        client = next;
     }
     free(filters);
+}
+
+static struct filters_client *client_new(struct filters *filters, const char *cuid, size_t length)
+{
+    struct filters_client *client = calloc(1, sizeof(*client) + length + 1);
+
+    if (!client)
+        return NULL;
+    memcpy(client->cuid, cuid, length + 1);
+    HASH_ADD_KEYPTR(hh, filters->clients, client->cuid, length, client);
+    if (client->hh.tbl)
+        return client;
+    free(client);
+    return NULL;
 }
 
 void filters_note(struct filters *filters, const char *cuid)
@@ -88,14 +115,9 @@ void filters_note(struct filters *filters, const char *cuid)
     if (!client) {
         if (!catalog_client_find(filters->catalog, cuid))
             return;
-        client = calloc(1, sizeof(*client) + length + 1);
-        if (client) {
-            memcpy(client->cuid, cuid, length + 1);
-            HASH_ADD_KEYPTR(hh, filters->clients, client->cuid, length, client);
-        }
-        if (!client || !client->hh.tbl) {
+        client = client_new(filters, cuid, length);
+        if (!client) {
             log_error("out-of-memory", "cuid %s: its filters are not handed to mitigators", cuid);
-            free(client);
             return;
         }
     }
@@ -111,6 +133,20 @@ static void text_of(uint64_t id, char out[32])
     snprintf(out, 32, "acl-%" PRIu64, id);
 }
 
+static struct filter *filter_new(struct filters_client *client, uint64_t id)
+{
+    struct filter *filter = calloc(1, sizeof(*filter));
+
+    if (!filter)
+        return NULL;
+    filter->id = id;
+    HASH_ADD(hh, client->filters, id, sizeof(filter->id), filter);
+    if (filter->hh.tbl)
+        return filter;
+    free(filter);
+    return NULL;
+}
+
 static void hand_over(struct filters *filters, struct filters_client *client, struct catalog_entry *entry)
 {
     struct filter *filter;
@@ -118,14 +154,9 @@ static void hand_over(struct filters *filters, struct filters_client *client, st
 
     HASH_FIND(hh, client->filters, &entry->id, sizeof(entry->id), filter);
     if (!filter) {
-        filter = calloc(1, sizeof(*filter));
-        if (filter) {
-            filter->id = entry->id;
-            HASH_ADD(hh, client->filters, id, sizeof(filter->id), filter);
-        }
-        if (!filter || !filter->hh.tbl) {
+        filter = filter_new(client, entry->id);
+        if (!filter) {
             log_error("out-of-memory", "acl %s is not handed to mitigators", entry->name);
-            free(filter);
             return;
         }
     }
@@ -181,7 +212,7 @@ void filters_run(struct filters *filters)
         filters->noted = client->next;
         client->noted = false;
         settle(filters, client);
-        if (!client->filters) {
+        if (!client->filters && filters->clients) {
             HASH_DEL(filters->clients, client);
             free(client);
         }

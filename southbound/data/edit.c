@@ -209,6 +209,8 @@ static json_t *to_client(struct data_edit *edit, const char *name, json_t *value
 {
     bool post = edit->method == DATA_POST;
 
+    if (!name) /* DELETE has no body */
+        return client_from_inside(edit, name, value);
     switch (edit->target->level) {
     case DATA_LEVEL_DATA:
         return client_from_whole(edit, name, value);

@@ -235,7 +235,7 @@ static int plan_order(struct data_write *write, const struct catalog_client *cli
     change->insert = query->insert;
     if (!query->has_point)
         return 0;
-    if (last->key_count != 1 || strcmp(last->name, "acl") != 0 || !client ||
+    if (!last || last->key_count != 1 || strcmp(last->name, "acl") != 0 || !client ||
         !catalog_entry_find(client, CATALOG_ACL, last->keys[0]) || strcmp(last->keys[0], change->name) == 0)
         return data_refuse(fault, 400, "invalid-value", "point: names no other ACL of this client");
     change->point = last->keys[0];
@@ -350,7 +350,7 @@ static int plan_changes(struct data_write *write, const struct catalog_client *c
 
 int data_plan(struct data_write *write, struct data_fault *fault)
 {
-    struct catalog_client *client;
+    struct catalog_client *client = NULL;
 
     if (plan_client(write, &client, fault) != 0 || still_there(write, client, fault) != 0 ||
         plan_changes(write, client, fault) != 0 || quota(write, client, CATALOG_ALIAS, fault) != 0 ||

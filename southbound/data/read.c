@@ -235,6 +235,8 @@ static int fill(struct data_read *read, struct data_body *body, const struct cat
     struct scope_of scope = {.depth = read->query.depth, .all = !read->query.has_fields};
     char text[96];
 
+    if (target->level >= DATA_LEVEL_CLIENT && !client)
+        return -1;
     switch (target->level) {
     case DATA_LEVEL_STORE:
         return add_store(read, body, &scope);
@@ -405,7 +407,7 @@ void data_get(struct data_read *read)
         absent(read, data_list_name(target->kind));
         return;
     }
-    if (target->level == DATA_LEVEL_INSIDE)
+    if (target->level == DATA_LEVEL_INSIDE && client)
         get_inside(read, client, entry);
     else
         get_tree(read, client, entry);

@@ -8,7 +8,7 @@
 #include "southbound/data/data.h"
 
 #define GRACE_MS 2000 /* for exchanges under way, when closing */
-#define BODY_MAX (1024u * 1024u)
+#define BODY_MAX ((size_t)1024 * 1024)
 
 /* ---- Time ---- */
 

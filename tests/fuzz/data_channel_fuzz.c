@@ -81,11 +81,12 @@ static void request(char *line, const char *body, size_t length)
     mark = strchr(at, '?');
     if (mark)
         *mark++ = '\0';
-    if (data_path_parse(at, &path, &fault) != 0 || data_query_parse(mark, &query, &fault) != 0 ||
-        path.root != DATA_ROOT_DATASTORE || data_target_find(yang, &path, &target, &fault) != 0) {
+    if (data_path_parse(at, &path, &fault) != 0 || data_query_parse(mark, &query, &fault) != 0) {
         assert(fault.status >= 400);
         return;
     }
+    if (path.root != DATA_ROOT_DATASTORE || data_target_find(yang, &path, &target, &fault) != 0)
+        return;
     if (method == DATA_GET || target.of_client || target.level == DATA_LEVEL_STATE ||
         target.level == DATA_LEVEL_STORE || (target.level == DATA_LEVEL_INSIDE && !target.node.config) ||
         (method == DATA_DELETE && target.level != DATA_LEVEL_INSIDE))
