@@ -9,6 +9,7 @@ from processes import SANITIZER_EXIT, Process, program, run, sanitizer_report
 from waiting import wait_for
 
 START = 60  # s
+DATA_PORT = 4443  # the address is nobody else's
 PREFIXES = ["203.0.113.0/24", "2001:db8:6401::/48"]
 
 
@@ -35,6 +36,7 @@ class Gateway:
         self.command = None  # another than the program of the build
         self.within = []  # what it is started by: a namespace of its own
         self.starts = 0
+        self.data_port = None
         self.crashed = False
         self.sections = {
             "gateway": {"name": self.host, "state-dir": "state"},
@@ -59,6 +61,14 @@ class Gateway:
     def server_entry(self):
         """How an upstream of somebody else's configuration names this one."""
         return {"host": self.host, "port": self.port, "addresses": [self.address]}
+
+    def with_data_channel(self):
+        """A listener of the data channel beside that of the signal channel."""
+        self.data_port = DATA_PORT
+        self.configure(
+            listeners=[*self.sections["listeners"], {"channel": "data", "address": self.address, "port": self.data_port}]
+        )
+        return self
 
     # ---- Life ----
 
