@@ -89,6 +89,7 @@ class Gateway:
         log = self.log
         report = sanitizer_report(log)
         assert not report and status != SANITIZER_EXIT, f"{self.name}, a sanitizer: {report or log[-4000:]}"
+        assert "seccomp-refused" not in log, f"{self.name}: {re.findall('.*seccomp-refused.*', log)}"
         assert status == 0, f"{self.name} ended with {status}:\n{log[-4000:]}"
 
     def crash(self):
