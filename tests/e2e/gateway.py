@@ -22,6 +22,8 @@ def client_entry(name, *identities, **more):
 class Gateway:
     """One dotsgw: configuration, state and log below `directory`; reachable at `address` and `port`."""
 
+    STARTED = r" notice start: "  # in its log
+
     def __init__(self, directory, name, certificate, sections, address=None, port=network.PORT):
         self.directory = directory / name
         self.directory.mkdir()
@@ -68,7 +70,7 @@ class Gateway:
         files = self.directory / f"out.{self.starts}", self.directory / f"log.{self.starts}"
         self.process = Process([*(self.command or [program("dotsgw")]), "-c", self.file], *files)
         wait_for(
-            lambda: self.logged(r" notice start: ") or not self.running(),
+            lambda: self.logged(self.STARTED) or not self.running(),
             lambda: f"the start of {self.name}: {self.log}",
             START,
         )
