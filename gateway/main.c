@@ -35,6 +35,7 @@ static void usage(FILE *out)
           "  -c FILE   configuration (docs/configuration.md)\n"
           "  -t        check the configuration and exit: 0 when it is good, 1 when not\n"
           "  -V        versions and what this build can do\n"
+          "  -h        this\n"
           "\n"
           "Runs in the foreground and logs to standard error. SIGTERM and SIGINT end it in order;\n"
           "mitigations stay installed and are taken up again at the next start.\n",
