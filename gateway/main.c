@@ -141,7 +141,6 @@ static int run(struct config *config)
     char error[512];
     int status = EXIT_SUCCESS;
 
-    setenv("UV_USE_IO_URING", "0", 1); /* what goes through a ring is not seen by the filter */
     process.spawner = programs_fork(config, error, sizeof(error));
     if (!process.spawner || privileges_drop(config->gateway.user, error, sizeof(error)) != 0) {
         if (process.spawner)
@@ -149,6 +148,8 @@ static int run(struct config *config)
         log_error("start", "%s", error);
         return EXIT_FAILURE;
     }
+    if (config->gateway.seccomp)
+        filter_refuse_rings(); /* libuv then does without */
     uv_loop_init(&process.loop);
     if (open_all(&process, error, sizeof(error)) == 0) {
         serve(&process);

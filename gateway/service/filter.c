@@ -177,15 +177,26 @@ static int fill(scmp_filter_ctx context)
     return result == 0 ? fill_threads(context) : result;
 }
 
-static int load(void)
+static int fill_rings(scmp_filter_ctx context)
 {
-    scmp_filter_ctx context = seccomp_init(SCMP_ACT_TRAP);
-    int result = context ? fill(context) : -ENOMEM;
+    return seccomp_rule_add(context, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0);
+}
+
+static int load(uint32_t otherwise, int (*rules)(scmp_filter_ctx context))
+{
+    scmp_filter_ctx context = seccomp_init(otherwise);
+    int result = context ? rules(context) : -ENOMEM;
     if (result == 0)
         result = seccomp_load(context);
     if (context)
         seccomp_release(context);
     return result;
+}
+
+void filter_refuse_rings(void)
+{
+    if (!SANITIZED)
+        load(SCMP_ACT_ALLOW, fill_rings);
 }
 
 struct filter *filter_apply(uv_loop_t *loop, char *error, size_t error_size)
@@ -201,7 +212,7 @@ struct filter *filter_apply(uv_loop_t *loop, char *error, size_t error_size)
         uv_unref((uv_handle_t *)&filter->refused);
         filter->refused.data = filter;
         atomic_store(&reporter, &filter->refused);
-        result = sigaction(SIGSYS, &action, NULL) == 0 ? load() : -errno;
+        result = sigaction(SIGSYS, &action, NULL) == 0 ? load(SCMP_ACT_TRAP, fill) : -errno;
         if (result == 0)
             return filter;
         filter_close(filter);

@@ -12,6 +12,10 @@
 
 struct filter;
 
+/* No io_uring from now on: what goes through a ring is seen by no filter. Before the loop is made, which
+ * would have one. Best effort: what fails here fails again in filter_apply. */
+void filter_refuse_rings(void);
+
 /* For all threads, now and later; there is no way back. NULL with a sentence in error. Builds with
  * sanitizers have none, for those make calls of their own: *error is empty then. */
 struct filter *filter_apply(uv_loop_t *loop, char *error, size_t error_size);
