@@ -143,7 +143,7 @@ static void test_nothing_of_ours_is_inherited(void **state)
                                 "[ \"$DOTSGW_SECRET\" ] && echo variable\n"
                                 /* but for two that the C library keeps for itself */
                                 "grep -q 'SigIgn:.00000001\\{0,1\\}[08]0*$' /proc/$$/status || echo signals\n"
-                                "grep -q 'SigBlk:.0*$' /proc/$$/status || echo mask\n"
+                                "grep -q 'SigBlk:.0*$' /proc/self/status || echo mask\n"
                                 "[ $PWD = / ] || echo directory\n"
                                 "read -r pid a b c d session e </proc/$$/stat\n"
                                 "[ $session = $$ ] || echo session\n"
