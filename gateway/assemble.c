@@ -7,11 +7,15 @@
 #include <string.h>
 #include <time.h>
 
+#include "aggregation/catalog_upstream.h"
 #include "aggregation/relay.h"
+#include "gateway/filters.h"
+#include "gateway/data_upstreams.h"
 #include "gateway/policy.h"
 #include "gateway/store/store.h"
 #include "northbound/mitigator/mitigator.h"
 #include "northbound/signal/northbound.h"
+#include "southbound/data/southbound_data.h"
 #include "southbound/signal/southbound.h"
 
 struct driver {
@@ -28,6 +32,10 @@ struct gateway {
     struct store *store;
     struct relay *relay;
     struct southbound *southbound;
+    struct catalog *catalog;
+    struct data_server *data;
+    struct data_upstreams *data_upstreams;
+    struct filters *filters;
     struct northbound *northbound;
     struct driver *drivers; /* by mitigator of the configuration */
     size_t driver_count;
@@ -74,6 +82,8 @@ static void effect_changed(void *arg, const struct mitigation *mitigation, bool 
 
     if (gateway->southbound)
         southbound_changed(gateway->southbound, mitigation, gone);
+    if (gateway->filters)
+        filters_note(gateway->filters, mitigation_requester(mitigation)->cuid);
 }
 
 static void effect_requester_gone(void *arg, struct requester *requester)
@@ -189,6 +199,19 @@ static const struct relay_effects effects = {
     .alert = effect_alert,
 };
 
+/* ---- Filters of the data channel ---- */
+
+static void acls_changed(void *arg, const char *cuid)
+{
+    filters_note(((struct gateway *)arg)->filters, cuid);
+}
+
+static int note_filters(void *arg, struct catalog_client *client)
+{
+    filters_note(arg, client->cuid);
+    return 0;
+}
+
 /* ---- Into the relay ---- */
 
 static void committed(void *arg, uint64_t sequence)
@@ -202,6 +225,8 @@ static void committed(void *arg, uint64_t sequence)
         southbound_committed(gateway->southbound, sequence);
     if (gateway->northbound)
         northbound_committed(gateway->northbound, sequence);
+    if (gateway->data)
+        data_committed(gateway->data, sequence);
 }
 
 static void reported(void *arg, const char *job, const struct mitigator_report *report)
@@ -236,10 +261,16 @@ static void set_timer(uv_prepare_t *prepare)
     int64_t next = relay_next(gateway->relay);
     int64_t now = now_ms();
 
+    filters_run(gateway->filters);
     if (next == INT64_MAX)
         uv_timer_stop(&gateway->timer);
     else
         uv_timer_start(&gateway->timer, due, next > now ? (uint64_t)(next - now) : 0, 0);
+}
+
+static void alias_used(void *arg, struct catalog_entry *entry)
+{
+    data_entry_used(((struct gateway *)arg)->data, entry);
 }
 
 /* ---- Opening ---- */
@@ -282,6 +313,9 @@ static int load(void *arg, const char *key, size_t key_length, const uint8_t *va
     struct loading *loading = arg;
     struct gateway *gateway = loading->gateway;
 
+    if (loading->table == STORE_DATA_CLIENT || loading->table == STORE_ALIAS || loading->table == STORE_ACL)
+        return data_load(gateway->data, loading->table, key, key_length, value, value_length, loading->error,
+                         loading->error_size);
     if (loading->table == STORE_SESSION_CONFIG)
         return southbound_load(gateway->southbound, key, key_length, value, value_length);
     if (loading->table == STORE_COUNTER && key_length > 4 && memcmp(key, "sid/", 4) == 0)
@@ -293,8 +327,8 @@ static int load(void *arg, const char *key, size_t key_length, const uint8_t *va
 static int load_all(struct gateway *gateway, char *error, size_t error_size)
 {
     /* Counters first: what is loaded after them takes numbers. */
-    static const enum store_table tables[] = {STORE_COUNTER, STORE_BINDING, STORE_MITIGATION, STORE_INSTALL,
-                                              STORE_SESSION_CONFIG};
+    static const enum store_table tables[] = {STORE_COUNTER,        STORE_BINDING,     STORE_MITIGATION, STORE_INSTALL,
+                                              STORE_SESSION_CONFIG, STORE_DATA_CLIENT, STORE_ALIAS,      STORE_ACL};
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         struct loading loading = {gateway, tables[i], error, error_size};
@@ -329,6 +363,25 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
         southbound_open(gateway->loop, config, gateway->relay, gateway->store, now_ms, error, error_size);
     if (!gateway->southbound || open_mitigators(gateway, error, error_size) != 0)
         return -1;
+    snprintf(error, error_size, "out of memory");
+    gateway->catalog = catalog_new();
+    if (!gateway->catalog)
+        return -1;
+    gateway->data_upstreams = data_upstreams_open(gateway->loop, config, &gateway->policy.relay, gateway->catalog,
+                                                  gateway->northbound, now_ms, error, error_size);
+    if (!gateway->data_upstreams)
+        return -1;
+    gateway->data = data_open(gateway->loop, config, gateway->relay, gateway->store, gateway->catalog,
+                              data_upstreams_hook(gateway->data_upstreams), now_ms, error, error_size);
+    if (!gateway->data)
+        return -1;
+    gateway->filters = filters_new(gateway->catalog, gateway->relay);
+    if (!gateway->filters)
+        return -1;
+    for (size_t i = 0; i < gateway->driver_count; i++)
+        filters_add_mitigator(gateway->filters, gateway->drivers[i].mitigator);
+    data_on_change(gateway->data, acls_changed, gateway);
+    southbound_use_catalog(gateway->southbound, gateway->catalog, alias_used, gateway);
     return load_all(gateway, error, error_size);
 }
 
@@ -342,6 +395,9 @@ static void start(struct gateway *gateway)
     relay_start(gateway->relay, now_ms());
     southbound_start(gateway->southbound);
     northbound_start(gateway->northbound);
+    data_start(gateway->data);
+    data_upstreams_start(gateway->data_upstreams);
+    catalog_client_each(gateway->catalog, note_filters, gateway->filters);
 }
 
 struct gateway *gateway_open(uv_loop_t *loop, const struct config *config, struct spawner *spawner, char *error,
@@ -392,6 +448,8 @@ static void part_closed(void *arg)
     }
     if (gateway->on_closed)
         gateway->on_closed(gateway->arg);
+    filters_free(gateway->filters);
+    catalog_free(gateway->catalog);
     policy_free(&gateway->policy);
     free(gateway->drivers);
     free(gateway);
@@ -410,6 +468,16 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
     if (gateway->southbound) {
         gateway->closing++;
         southbound_close(gateway->southbound, part_closed, gateway);
+    }
+    if (gateway->data) {
+        gateway->closing++;
+        data_close(gateway->data, part_closed, gateway);
+        gateway->data = NULL;
+    }
+    if (gateway->data_upstreams) { /* data asks nothing any more */
+        gateway->closing++;
+        data_upstreams_close(gateway->data_upstreams, part_closed, gateway);
+        gateway->data_upstreams = NULL;
     }
     if (gateway->northbound) {
         gateway->closing++;

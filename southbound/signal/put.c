@@ -24,6 +24,18 @@ static void reply_collision(struct southbound *southbound, const struct south_cl
     south_reply_message(southbound, exchange, DOTS_CODE(4, 9), DOTS_NO_MAX_AGE, -1, &message);
 }
 
+/* The cuid is another client's: because the request went in a circle, or because two took the same. */
+static void refuse_cuid(struct southbound *southbound, const struct relay_put *put, const struct south_client *client,
+                        struct dots_exchange *exchange)
+{
+    if (!relay_came_back(southbound->relay, put)) {
+        reply_collision(southbound, client, exchange);
+        return;
+    }
+    south_log_refusal(southbound, client, DOTS_CODE(5, 8), "this gateway sent the request itself: a loop of gateways");
+    south_reply_empty(exchange, DOTS_CODE(5, 8));
+}
+
 /* Consumes held; the message stays the caller's. */
 static void hand_over(struct southbound *southbound, struct south_held *held, const struct wire_scope *scope,
                       uint32_t mid, bool if_match, uint8_t hop_limit)
@@ -39,7 +51,7 @@ static void hand_over(struct southbound *southbound, struct south_held *held, co
     };
 
     if (!relay_cuid_allowed(southbound->relay, &put.requester)) {
-        reply_collision(southbound, held->peer->client, held->exchange);
+        refuse_cuid(southbound, &put, held->peer->client, held->exchange);
         south_held_free(southbound, held);
         return;
     }
@@ -58,6 +70,7 @@ static void put_free(struct south_put *put)
     DL_DELETE(southbound->puts, put);
     southbound->put_count--;
     wire_free(put->message);
+    scope_unref(put->expanded);
     free(put);
 }
 
@@ -167,18 +180,22 @@ void south_puts_drop(struct southbound *southbound)
 
 /* 0, or the code of the refusal and its reason. */
 static uint8_t check(const struct south_session *session, const struct dots_request *request,
-                     const struct wire_scope *scope, char reason[SOUTH_REASON_MAX])
+                     const struct south_path *path, struct wire_scope *scope, struct scope **expanded,
+                     char reason[SOUTH_REASON_MAX])
 {
     uint8_t code = south_target_complete(scope, request->if_match, reason);
 
+    if (code == 0 && scope->target.aliases.count > 0)
+        code = south_alias_expand(&session->southbound->aliases, session->client->config->name, path, &scope->target,
+                                  expanded, reason);
     if (code == 0)
         code = south_target_allowed(scope, session->client->grant, reason);
     return code;
 }
 
-/* Takes the message over, waits for DNS when there are names and room to wait. */
+/* Takes message and expanded over, waits for DNS when there are names and room to wait. */
 static void take(struct south_session *session, const struct dots_request *request, const struct south_path *path,
-                 struct wire_message *message)
+                 struct wire_message *message, struct scope *expanded)
 {
     struct southbound *southbound = session->southbound;
     const struct wire_target *target = &message->scopes[0].target;
@@ -189,6 +206,7 @@ static void take(struct south_session *session, const struct dots_request *reque
     if (!held) {
         south_refuse(session, request->exchange, DOTS_CODE(5, 3), SOUTH_FULL_MAX_AGE, "the server is out of memory");
         wire_free(message);
+        scope_unref(expanded);
         return;
     }
     if (target->fqdns.count + target->uris.count > 0 && southbound->put_count < SOUTH_PUTS_MAX)
@@ -196,12 +214,14 @@ static void take(struct south_session *session, const struct dots_request *reque
     if (!put) {
         hand_over(southbound, held, &message->scopes[0], path->mid, request->if_match, hop_limit);
         wire_free(message);
+        scope_unref(expanded);
         return;
     }
     *put = (struct south_put){
         .southbound = southbound,
         .held = held,
         .message = message,
+        .expanded = expanded,
         .mid = path->mid,
         .if_match = request->if_match,
         .hop_limit = hop_limit,
@@ -219,6 +239,7 @@ void south_put(struct south_session *session, const struct dots_request *request
     struct southbound *southbound = session->southbound;
     struct relay_requester requester = south_relay_requester(session->peer, path->cdid, path->cuid);
     struct wire_message *message;
+    struct scope *expanded = NULL;
     char reason[SOUTH_REASON_MAX];
     uint8_t code;
 
@@ -231,15 +252,19 @@ void south_put(struct south_session *session, const struct dots_request *request
         south_refuse(session, request->exchange, DOTS_CODE(4, 12), DOTS_NO_MAX_AGE,
                      "If-Match: must be empty (RFC 9132 section 4.4.3)");
     } else if (!relay_cuid_allowed(southbound->relay, &requester)) {
-        reply_collision(southbound, session->client, request->exchange);
-    } else if ((code = check(session, request, &message->scopes[0], reason)) != 0) {
+        struct relay_put put = {.requester = requester, .mid = path->mid, .scope = &message->scopes[0]};
+
+        put.hop_limit = request->hop_limit > 0 ? (uint8_t)request->hop_limit : 0;
+        refuse_cuid(southbound, &put, session->client, request->exchange);
+    } else if ((code = check(session, request, path, &message->scopes[0], &expanded, reason)) != 0) {
         south_refuse(session, request->exchange, code, DOTS_NO_MAX_AGE, reason);
     } else if (store_failing(southbound->store)) {
         south_refuse(session, request->exchange, DOTS_CODE(5, 3), SOUTH_STORE_MAX_AGE,
                      "this server cannot write its state at the moment; try again");
     } else {
-        take(session, request, path, message);
+        take(session, request, path, message, expanded);
         return;
     }
+    scope_unref(expanded);
     wire_free(message);
 }

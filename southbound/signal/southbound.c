@@ -231,6 +231,12 @@ fail:
     return NULL;
 }
 
+void southbound_use_catalog(struct southbound *southbound, struct catalog *catalog,
+                            void (*used)(void *arg, struct catalog_entry *entry), void *arg)
+{
+    southbound->aliases = (struct south_aliases){.catalog = catalog, .used = used, .arg = arg};
+}
+
 /* ---- Closing ---- */
 
 static void free_rest(struct southbound *southbound)

@@ -11,6 +11,7 @@
 
 #include <uv.h>
 
+#include "aggregation/catalog.h"
 #include "aggregation/relay.h"
 #include "gateway/config/config.h"
 #include "gateway/store/store.h"
@@ -20,6 +21,11 @@ struct southbound;
 /* Opens the listeners of channel signal. config, relay and store are borrowed. NULL with a sentence. */
 struct southbound *southbound_open(uv_loop_t *loop, const struct config *config, struct relay *relay,
                                    struct store *store, int64_t (*now)(void), char *error, size_t error_size);
+
+/* Where aliases are that the data channel made; before southbound_start. Without it no alias is known. used: an alias
+ * was asked for by its client. Borrowed. */
+void southbound_use_catalog(struct southbound *southbound, struct catalog *catalog,
+                            void (*used)(void *arg, struct catalog_entry *entry), void *arg);
 
 /* One record of STORE_SESSION_CONFIG at start. */
 int southbound_load(struct southbound *southbound, const char *key, size_t key_length, const uint8_t *value,

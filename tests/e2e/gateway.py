@@ -9,6 +9,7 @@ from processes import SANITIZER_EXIT, Process, program, run, sanitizer_report
 from waiting import wait_for
 
 START = 60  # s
+DATA_PORT = 4443  # the address is nobody else's
 PREFIXES = ["203.0.113.0/24", "2001:db8:6401::/48"]
 
 
@@ -35,7 +36,9 @@ class Gateway:
         self.file = self.directory / "dotsgw.yaml"
         self.process = None
         self.command = None  # another than the program of the build
+        self.within = []  # what it is started by: a namespace of its own
         self.starts = 0
+        self.data_port = None
         self.crashed = False
         self.sections = {
             "gateway": {"name": self.host, "state-dir": "state"},
@@ -61,6 +64,14 @@ class Gateway:
         """How an upstream of somebody else's configuration names this one."""
         return {"host": self.host, "port": self.port, "addresses": [self.address]}
 
+    def with_data_channel(self):
+        """A listener of the data channel beside that of the signal channel."""
+        self.data_port = DATA_PORT
+        self.configure(
+            listeners=[*self.sections["listeners"], {"channel": "data", "address": self.address, "port": self.data_port}]
+        )
+        return self
+
     # ---- Life ----
 
     def start(self):
@@ -68,7 +79,7 @@ class Gateway:
         self.starts += 1
         self.crashed = False
         files = self.directory / f"out.{self.starts}", self.directory / f"log.{self.starts}"
-        self.process = Process([*(self.command or [program("dotsgw")]), "-c", self.file], *files)
+        self.process = Process([*self.within, *(self.command or [program("dotsgw")]), "-c", self.file], *files)
         wait_for(
             lambda: self.logged(self.STARTED) or not self.running(),
             lambda: f"the start of {self.name}: {self.log}",

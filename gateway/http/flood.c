@@ -1,0 +1,70 @@
+/*
+ * flood: frames that cost us and bring no request (RFC 9113 section 10.5): resets (CVE-2023-44487), PING, SETTINGS,
+ * PRIORITY, empty DATA, CONTINUATION, and window updates far beyond what was sent. A bucket of them is borne, then
+ * ENHANCE_YOUR_CALM.
+ *
+ * nghttp2 bounds some of these itself, each release others; here the bounds are the same with all.
+ */
+#include "gateway/http/http2.h"
+
+#include "gateway/log/log.h"
+
+#define TOKENS_MAX 200
+#define TOKENS_PER_SECOND 20
+#define UPDATES_FREE 1000
+#define UPDATE_BYTES 1024 /* sent, for which one more window update is borne */
+
+void flood_open(struct http2 *http2, uint64_t now)
+{
+    http2->tokens = TOKENS_MAX;
+    http2->refilled = now;
+}
+
+static bool take_token(struct http2 *http2, uint64_t now)
+{
+    uint64_t fresh = (now - http2->refilled) * TOKENS_PER_SECOND / 1000;
+    if (fresh > 0) {
+        http2->tokens = fresh < TOKENS_MAX - http2->tokens ? http2->tokens + (unsigned)fresh : TOKENS_MAX;
+        http2->refilled = now;
+    }
+    if (http2->tokens == 0)
+        return false;
+    http2->tokens--;
+    return true;
+}
+
+void flood_calm(struct connection *connection, const char *why)
+{
+    struct http2 *http2 = connection->state;
+    if (http2->calmed)
+        return;
+    http2->calmed = http2->terminated = true;
+    connection->server->counters.floods++;
+    log_info("http-flood", "%s: %s: connection ended: %s", connection->server->name, connection->peer->text, why);
+    nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static bool is_useless(const nghttp2_frame_hd *frame)
+{
+    switch (frame->type) {
+    case NGHTTP2_DATA:
+        return frame->length == 0 && (frame->flags & NGHTTP2_FLAG_END_STREAM) == 0;
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_WINDOW_UPDATE:
+        return false;
+    default:
+        return true;
+    }
+}
+
+void flood_count(struct connection *connection, const nghttp2_frame_hd *frame)
+{
+    struct http2 *http2 = connection->state;
+    bool borne = true;
+    if (frame->type == NGHTTP2_WINDOW_UPDATE)
+        borne = ++http2->updates <= UPDATES_FREE + http2->sent / UPDATE_BYTES;
+    else if (is_useless(frame))
+        borne = take_token(http2, uv_now(connection->server->loop));
+    if (!borne)
+        flood_calm(connection, "a flood of HTTP/2 control frames");
+}

@@ -1,0 +1,41 @@
+/* target: the characters that RFC 3986 lets into a path, a query and an authority. */
+#include "gateway/http/private.h"
+
+#include <string.h>
+
+static bool is_hexadecimal(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+static bool is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           c == '_' || c == '~';
+}
+
+static bool holds_only(const char *text, size_t length, const char *others)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '%') {
+            if (length - i < 3 || !is_hexadecimal(text[i + 1]) || !is_hexadecimal(text[i + 2]))
+                return false;
+            i += 2;
+        } else if (!is_unreserved(text[i]) && (text[i] == '\0' || strchr(others, text[i]) == NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* RFC 3986 section 3.3 and 3.4 */
+bool target_is_path(const char *text, size_t length)
+{
+    return holds_only(text, length, "!$&'()*+,;=:@/?");
+}
+
+/* RFC 9110 section 4.2.4: no user information. */
+bool target_is_authority(const char *text, size_t length)
+{
+    return length > 0 && length <= 300 && holds_only(text, length, "!$&'()*+,;=:[]");
+}
