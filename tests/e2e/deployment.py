@@ -21,7 +21,7 @@ class Namespace:
         own_user = [] if os.geteuid() == 0 else ["--map-root-user"]
         self.holder = spawn(["unshare", *own_user, "--net", "--mount", "sleep", "infinity"])
         user = ["-U", "--preserve-credentials"] if own_user else []
-        self.prefix = ["nsenter", "-t", str(self.holder.pid), *user, "-n", "-m", "--"]
+        self.within = ["nsenter", "-t", str(self.holder.pid), *user, "-n", "-m", "--"]
         ours = os.readlink("/proc/self/ns/net")
         wait_for(lambda: self.other_than(ours), lambda: "a network namespace (unshare, as root or with user namespaces)")
         self.do("ip", "link", "set", "lo", "up")
@@ -35,7 +35,7 @@ class Namespace:
         return program_name == "sleep" and os.readlink(f"/proc/{self.holder.pid}/ns/net") != ours
 
     def do(self, *words):
-        done = run([*self.prefix, *words])
+        done = run([*self.within, *words])
         assert done.returncode == 0, (words, done.stderr)
 
     def close(self):
@@ -57,21 +57,16 @@ class Deployed(Gateway):
         self.state_dir = re.search(r"^  state-dir: (\S+)", text, re.M)[1]
         self.process, self.starts, self.crashed = None, 0, False
         self.deployment = deployment
-        self.command = [*deployment.namespace.prefix, program("dotsgw")]
+        self.within, self.command = deployment.namespace.within, None
         listener = re.search(r"^listeners:\n  - \{ address: \"?([^,\"]+)\"?, port: (\d+)", text, re.M)
         self.address, self.port = listener[1], int(listener[2])
 
     def check(self):
-        return run([*self.command, "-t", "-c", self.file])
+        return run([*self.within, program("dotsgw"), "-t", "-c", self.file])
 
     def start(self):
         self.deployment.namespace.do("mkdir", "-p", self.state_dir)
         return super().start()
-
-
-class DeployedClient(Client):
-    def arguments(self, *words):
-        return [*self.gateway.deployment.namespace.prefix, *super().arguments(*words)]
 
 
 class Deployment:
@@ -113,7 +108,8 @@ class Deployment:
             credentials = self.pki.psk(name.removesuffix(".psk"))
         else:
             credentials = self.pki.certificate(name)
-        client = DeployedClient(self[gateway], credentials, directory)
+        client = Client(self[gateway], credentials, directory)
+        client.within = self.namespace.within
         if address:
             self[gateway].address = address
         return client
