@@ -27,6 +27,7 @@ struct driver {
 struct gateway {
     uv_loop_t *loop;
     const struct config *config;
+    struct spawner *spawner;
     struct policy policy;
     struct store *store;
     struct relay *relay;
@@ -283,7 +284,8 @@ static int open_mitigators(struct gateway *gateway, char *error, size_t error_si
         return -1;
     for (size_t i = 0; i < config->mitigator_count; i++) {
         struct driver *driver = &gateway->drivers[i];
-        struct mitigator_settings settings = {.name = config->mitigators[i].name,
+        struct mitigator_settings settings = {.spawner = gateway->spawner,
+                                              .name = config->mitigators[i].name,
                                               .exec = config->mitigators[i].exec,
                                               .notify = config->mitigators[i].driver == CONFIG_DRIVER_NOTIFY};
 
@@ -398,7 +400,8 @@ static void start(struct gateway *gateway)
     catalog_client_each(gateway->catalog, note_filters, gateway->filters);
 }
 
-struct gateway *gateway_open(uv_loop_t *loop, const struct config *config, char *error, size_t error_size)
+struct gateway *gateway_open(uv_loop_t *loop, const struct config *config, struct spawner *spawner, char *error,
+                             size_t error_size)
 {
     struct gateway *gateway = calloc(1, sizeof(*gateway));
 
@@ -409,6 +412,7 @@ struct gateway *gateway_open(uv_loop_t *loop, const struct config *config, char 
     }
     gateway->loop = loop;
     gateway->config = config;
+    gateway->spawner = spawner;
     if (open_parts(gateway, error, error_size) != 0) {
         gateway_close(gateway, NULL, NULL);
         return NULL;

@@ -175,6 +175,8 @@ struct config {
         bool domain_side_server; /* domain-side: server */
         char *state_dir;
         uint8_t hop_limit; /* 1..255 */
+        char *user;        /* key user: NULL: stays who it is */
+        bool seccomp;      /* key seccomp; default true */
     } gateway;
     struct config_credentials tls; /* defaults of listeners and upstreams */
     struct config_listener *listeners;

@@ -19,6 +19,10 @@ static const struct config_key keys_gateway[] = {
     KEY("state-dir", path, FIELD(config, gateway.state_dir), "directory of the durable state", .required = true),
     KEY("hop-limit", integer, FIELD(config, gateway.hop_limit),
         "Hop-Limit of requests that come without one (RFC 8768)", .min = 1, .max = 255, .fallback = "16"),
+    KEY("user", name, FIELD(config, gateway.user), "the user that dotsgw becomes when it is started as root", .max = 32,
+        .shown = "who starts it"),
+    KEY("seccomp", boolean, FIELD(config, gateway.seccomp),
+        "refuse system calls that the gateway does not need; false: for debuggers", .fallback = "true"),
     {0},
 };
 

@@ -30,8 +30,10 @@ struct mitigator_report {
 typedef void mitigator_report_h(void *arg, const char *job, const struct mitigator_report *report);
 
 struct mitigator;
+struct spawner;
 
 struct mitigator_settings {
+    struct spawner *spawner; /* borrowed; starts the programs */
     const char *name;
     const char *exec; /* program; NULL for notify without one */
     bool notify;      /* driver notify: log each event and run exec once for it, with the same JSON on stdin, at

@@ -23,6 +23,8 @@ def client_entry(name, *identities, **more):
 class Gateway:
     """One dotsgw: configuration, state and log below `directory`; reachable at `address` and `port`."""
 
+    STARTED = r" notice start: "  # in its log
+
     def __init__(self, directory, name, certificate, sections, address=None, port=network.PORT):
         self.directory = directory / name
         self.directory.mkdir()
@@ -79,7 +81,7 @@ class Gateway:
         files = self.directory / f"out.{self.starts}", self.directory / f"log.{self.starts}"
         self.process = Process([*self.within, *(self.command or [program("dotsgw")]), "-c", self.file], *files)
         wait_for(
-            lambda: self.logged(r" notice start: ") or not self.running(),
+            lambda: self.logged(self.STARTED) or not self.running(),
             lambda: f"the start of {self.name}: {self.log}",
             START,
         )
@@ -100,6 +102,7 @@ class Gateway:
         log = self.log
         report = sanitizer_report(log)
         assert not report and status != SANITIZER_EXIT, f"{self.name}, a sanitizer: {report or log[-4000:]}"
+        assert "seccomp-refused" not in log, f"{self.name}: {re.findall('.*seccomp-refused.*', log)}"
         assert status == 0, f"{self.name} ended with {status}:\n{log[-4000:]}"
 
     def crash(self):
