@@ -17,6 +17,7 @@ static void write_run(struct data_write *write);
 static void write_free(struct data_write *write)
 {
     data_edit_free(&write->edit);
+    data_control_free(write);
     free(write->changes);
     free(write);
 }
@@ -39,6 +40,7 @@ void data_write_refuse(struct data_write *write, const struct data_fault *fault)
     if (write->exchange)
         data_reply_fault(write->server, write->exchange, write->owner, fault);
     write->exchange = NULL;
+    data_control_done(write, false);
     leave_line(write);
     write_free(write);
 }
@@ -259,8 +261,12 @@ static void write_run(struct data_write *write)
     const struct catalog_client *client;
     struct data_fault fault;
 
-    if (check(write, &fault) != 0) {
+    if ((write->acls ? data_control_prepare(write, &fault) : check(write, &fault)) != 0) {
         data_write_refuse(write, &fault);
+        return;
+    }
+    if (write->acls) {
+        planned(write);
         return;
     }
     if (write->method == DATA_DELETE && write->target.level != DATA_LEVEL_INSIDE) {
@@ -398,6 +404,7 @@ void data_write_committed(struct data_server *server, uint64_t sequence)
         DL_DELETE(server->storing, write);
         if (write->exchange)
             answer(write);
+        data_control_done(write, true);
         write_free(write);
     }
 }
