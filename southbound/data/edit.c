@@ -169,10 +169,20 @@ static json_t *base_entry(const struct data_edit *edit, json_t *client)
     return json_array_get(json_object_get(json_object_get(client, data_set_name(kind)), data_list_name(kind)), 0);
 }
 
+/* The base, with the cuid that it has not. */
+static json_t *base_client(const struct data_edit *edit)
+{
+    json_t *client = json_loads(edit->base, 0, NULL);
+
+    if (client && edit->target->cuid)
+        json_object_set_new(client, "cuid", json_string(edit->target->cuid));
+    return client;
+}
+
 /* What the client's entry is after a change inside it; without merging. */
 static json_t *client_from_inside(struct data_edit *edit, const char *name, json_t *value)
 {
-    json_t *client = json_loads(edit->base, 0, NULL);
+    json_t *client = base_client(edit);
     struct data_inside_change change = {.method = edit->method, .name = name, .value = value, .query = edit->query};
 
     if (!client) {
@@ -252,7 +262,7 @@ static json_t *validate(struct data_edit *edit, json_t *client, bool merge, bool
     json_t *tree, *result;
 
     if (change && merge) {
-        json_t *before = json_loads(edit->base, 0, NULL);
+        json_t *before = base_client(edit);
 
         base = before ? document(before, bare) : NULL;
         json_decref(before);

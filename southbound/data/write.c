@@ -190,25 +190,42 @@ static int check(struct data_write *write, struct data_fault *fault)
 
 /* ---- Validation ---- */
 
-/* The client as a JSON object with what is merged into or edited. NULL: out of memory. */
+static bool is_base(const struct data_write *write, const struct catalog_entry *entry)
+{
+    return !write->target.name || (write->target.kind == entry->kind && strcmp(entry->name, write->target.name) == 0);
+}
+
+/* The client as a JSON object with what is merged into or edited; put together of the texts that are there, as there
+ * may be many. NULL: out of memory. */
 static char *base_of(const struct data_write *write, const struct catalog_client *client)
 {
-    json_t *object = json_pack("{s:s}", "cuid", client->cuid);
+    size_t size = 256, at;
     char *text;
 
     for (int kind = 0; kind < CATALOG_KINDS; kind++) {
-        json_t *list = json_array();
-
-        for (const struct catalog_entry *entry = client->entries[kind]; entry; entry = entry->next) {
-            if (!write->target.name ||
-                (write->target.kind == (enum catalog_kind)kind && strcmp(entry->name, write->target.name) == 0))
-                json_array_append_new(list, json_loadb(entry->json, entry->json_length, 0, NULL));
-        }
-        json_object_set_new(object, data_set_name((enum catalog_kind)kind),
-                            json_pack("{s:o}", data_list_name((enum catalog_kind)kind), list));
+        for (const struct catalog_entry *entry = client->entries[kind]; entry; entry = entry->next)
+            size += is_base(write, entry) ? entry->json_length + 1 : 0;
     }
-    text = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
+    text = malloc(size);
+    if (!text)
+        return NULL;
+    at = (size_t)snprintf(text, size, "{");
+    for (int kind = 0; kind < CATALOG_KINDS; kind++) {
+        bool any = false;
+
+        at += (size_t)snprintf(text + at, size - at, "%s\"%s\":{\"%s\":[", kind ? "]}," : "",
+                               data_set_name((enum catalog_kind)kind), data_list_name((enum catalog_kind)kind));
+        for (const struct catalog_entry *entry = client->entries[kind]; entry; entry = entry->next) {
+            if (!is_base(write, entry))
+                continue;
+            if (any)
+                text[at++] = ',';
+            any = true;
+            memcpy(text + at, entry->json, entry->json_length);
+            at += entry->json_length;
+        }
+    }
+    snprintf(text + at, size - at, "]}}");
     return text;
 }
 
