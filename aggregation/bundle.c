@@ -1,11 +1,9 @@
 /* bundle: demands that overlap are one; kept incrementally, right under removal too. */
 
 #include <stdlib.h>
-#include <string.h>
 
+#include "aggregation/connect.h"
 #include "aggregation/relay_state.h"
-#include "aggregation/scope_lists.h"
-#include "aggregation/scope_names.h"
 #include "aggregation/status.h"
 #include "aggregation/union.h"
 
@@ -145,121 +143,15 @@ out_of_memory:
 
 /* ---- Leaving: what remains may fall apart ---- */
 
-static struct demand *root_of(struct demand *demand)
-{
-    while (demand->root != demand) {
-        demand->root = demand->root->root;
-        demand = demand->root;
-    }
-    return demand;
-}
-
-static void connect(struct demand *a, struct demand *b)
-{
-    root_of(a)->root = root_of(b);
-}
-
-struct clause {
-    const struct wire_prefix *prefix;
-    const char *name;
-    struct demand *demand;
-};
-
-static int by_prefix(const void *a, const void *b)
-{
-    return scope_prefix_compare(((const struct clause *)a)->prefix, ((const struct clause *)b)->prefix);
-}
-
-static int by_fqdn(const void *a, const void *b)
-{
-    return scope_fqdn_compare(((const struct clause *)a)->name, ((const struct clause *)b)->name);
-}
-
-static int by_uri(const void *a, const void *b)
-{
-    return scope_uri_compare(((const struct clause *)a)->name, ((const struct clause *)b)->name);
-}
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(((const struct clause *)a)->name, ((const struct clause *)b)->name);
-}
-
-/* Sorted, a prefix comes right before those that it contains: all of them hang together with it. */
-static void connect_prefixes(struct clause *clauses, size_t count)
-{
-    size_t outer = 0;
-
-    qsort(clauses, count, sizeof(*clauses), by_prefix);
-    for (size_t i = 1; i < count; i++) {
-        if (scope_prefix_contains(clauses[outer].prefix, clauses[i].prefix))
-            connect(clauses[outer].demand, clauses[i].demand);
-        else
-            outer = i;
-    }
-}
-
-static void connect_names(struct clause *clauses, size_t count, int (*compare)(const void *a, const void *b))
-{
-    qsort(clauses, count, sizeof(*clauses), compare);
-    for (size_t i = 1; i < count; i++)
-        if (compare(&clauses[i - 1], &clauses[i]) == 0)
-            connect(clauses[i - 1].demand, clauses[i].demand);
-}
-
-static size_t gather_names(struct clause *clauses, const struct bundle *bundle, size_t offset)
-{
-    struct demand *demand;
-    size_t count = 0;
-
-    DL_FOREACH2(bundle->demands, demand, bundle_next)
-    {
-        const struct wire_strings *names =
-            (const struct wire_strings *)(const void *)((const char *)&demand->scope->target + offset);
-
-        for (size_t i = 0; i < names->count; i++)
-            clauses[count++] = (struct clause){.name = names->at[i], .demand = demand};
-    }
-    return count;
-}
-
-static size_t gather_prefixes(struct clause *clauses, const struct bundle *bundle)
-{
-    struct demand *demand;
-    size_t count = 0;
-
-    DL_FOREACH2(bundle->demands, demand, bundle_next)
-    {
-        for (size_t i = 0; i < demand->scope->target.prefix_count; i++)
-            clauses[count++] = (struct clause){.prefix = &demand->scope->target.prefixes[i], .demand = demand};
-    }
-    return count;
-}
-
-static size_t largest(const struct bundle *bundle)
-{
-    const struct demand *demand;
-    size_t prefixes = 0, names = 0;
-
-    DL_FOREACH2(bundle->demands, demand, bundle_next)
-    {
-        const struct wire_target *target = &demand->scope->target;
-
-        prefixes += target->prefix_count;
-        names += target->fqdns.count + target->uris.count + target->aliases.count;
-    }
-    return prefixes > names ? prefixes : names;
-}
-
 /* Every demand that does not hang together with the first one leaves, with those that hang together with it. */
 static void part(struct relay *relay, struct bundle *bundle)
 {
-    struct demand *first = root_of(bundle->demands), *demand, *next;
+    struct demand *first = bundle->demands->root, *demand, *next;
     struct bundle *other = NULL;
 
     DL_FOREACH_SAFE2(bundle->demands, demand, next, bundle_next)
     {
-        if (root_of(demand) == first)
+        if (demand->root == first)
             continue;
         if (!other)
             other = bundle_new(bundle->cuid, bundle->trigger);
@@ -278,22 +170,26 @@ static void part(struct relay *relay, struct bundle *bundle)
 
 static void fall_apart(struct relay *relay, struct bundle *bundle)
 {
-    size_t most = largest(bundle);
-    struct clause *clauses = calloc(most ? most : 1, sizeof(*clauses));
-    struct demand *demand;
+    struct demand **demands = calloc(bundle->demand_count, sizeof(*demands)), *demand;
+    const struct scope **scopes = calloc(bundle->demand_count, sizeof(*scopes));
+    size_t *component = calloc(bundle->demand_count, sizeof(*component)), count = 0;
 
-    if (!clauses)
-        return; /* stays one: wider connected than need be, never narrower */
-    DL_FOREACH2(bundle->demands, demand, bundle_next)
-    {
-        demand->root = demand;
+    if (demands && scopes && component) {
+        DL_FOREACH2(bundle->demands, demand, bundle_next)
+        {
+            demands[count] = demand;
+            scopes[count++] = demand->scope;
+        }
+        /* Out of memory it stays one: wider connected than need be, never narrower. */
+        if (scope_connect(scopes, count, component) == 0) {
+            for (size_t i = 0; i < count; i++)
+                demands[i]->root = demands[component[i]];
+            part(relay, bundle);
+        }
     }
-    connect_prefixes(clauses, gather_prefixes(clauses, bundle));
-    connect_names(clauses, gather_names(clauses, bundle, offsetof(struct wire_target, fqdns)), by_fqdn);
-    connect_names(clauses, gather_names(clauses, bundle, offsetof(struct wire_target, uris)), by_uri);
-    connect_names(clauses, gather_names(clauses, bundle, offsetof(struct wire_target, aliases)), by_text);
-    free(clauses);
-    part(relay, bundle);
+    free(demands);
+    free(scopes);
+    free(component);
 }
 
 void demand_remove(struct relay *relay, struct demand *demand)
@@ -342,7 +238,7 @@ enum wire_status bundle_status(const struct bundle *bundle)
 
     DL_FOREACH(bundle->installs, install)
     {
-        if (install->status && count < sizeof(reports) / sizeof(reports[0]))
+        if (install->status && !install_over(install) && count < sizeof(reports) / sizeof(reports[0]))
             reports[count++] = (struct status_report){.status = install->status};
     }
     return count ? status_combine(reports, count).status : bundle->status_before;
@@ -367,13 +263,64 @@ static bool stands(const struct install *install)
     return install->state == INSTALL_LIVE && !install->awaited && !install->refusal;
 }
 
+static bool touched(const struct bundle *bundle, const struct wire_prefix *prefix)
+{
+    const struct wire_target one = {.prefixes = (struct wire_prefix *)prefix, .prefix_count = 1};
+    const struct install *install;
+
+    DL_FOREACH(bundle->installs, install)
+    {
+        if (stands(install) && install->scope && scope_parts_overlap(&install->scope->target, &one))
+            return true;
+    }
+    return false;
+}
+
+/* A part of what the demand asks for is on its way, with addresses that nothing there has: so it is not covered,
+ * and to see that costs little. */
+static bool on_its_way(const struct demand *demand)
+{
+    const struct install *install;
+
+    DL_FOREACH(demand->bundle->installs, install)
+    {
+        if (!install->superseded && install->scope && !stands(install) && install->state != INSTALL_REFUSED &&
+            scope_overlap(&install->scope->target, &demand->scope->target))
+            break;
+    }
+    for (size_t i = 0; install && i < install->scope->target.prefix_count; i++)
+        if (!touched(demand->bundle, &install->scope->target.prefixes[i]))
+            return true;
+    return false;
+}
+
+/* Several parts together; without memory: not, and the answer comes with response-wait. */
+static bool covered_together(const struct demand *demand, size_t count)
+{
+    const struct wire_target **targets = calloc(count, sizeof(*targets));
+    const struct install *install;
+    struct scope *united = NULL;
+    bool covered;
+
+    if (!targets)
+        return false;
+    count = 0;
+    DL_FOREACH(demand->bundle->installs, install)
+    {
+        if (stands(install) && install->scope)
+            targets[count++] = &install->scope->target;
+    }
+    united = scope_unite(targets, count);
+    covered = united && scope_covers(&united->target, &demand->scope->target);
+    scope_unref(united);
+    free(targets);
+    return covered;
+}
+
 bool demand_covered(const struct demand *demand)
 {
-    const struct wire_target *targets[64];
     const struct install *install;
-    struct scope *united;
     size_t count = 0;
-    bool covered;
 
     DL_FOREACH(demand->bundle->installs, install)
     {
@@ -381,13 +328,7 @@ bool demand_covered(const struct demand *demand)
             continue;
         if (!demand->bundle->cuid->merges || scope_covers(&install->scope->target, &demand->scope->target))
             return true;
-        if (count < sizeof(targets) / sizeof(targets[0]))
-            targets[count++] = &install->scope->target;
+        count++;
     }
-    if (count < 2)
-        return false;
-    united = scope_unite(targets, count);
-    covered = united && scope_covers(&united->target, &demand->scope->target);
-    scope_unref(united);
-    return covered;
+    return count > 1 && !on_its_way(demand) && covered_together(demand, count);
 }

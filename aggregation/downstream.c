@@ -46,13 +46,15 @@ static void refresh(struct relay *relay, int64_t now, const struct relay_put *pu
     }
     if (mitigation->wait == WAIT_CREATED) { /* the same put again, its verdict is under way */
         verdict_wait(relay, now, mitigation, WAIT_CREATED, put->exchange);
+        if (put->hop_limit < mitigation->hop_limit)
+            hop_take(relay, mitigation, put->hop_limit);
+        settle_bundles(relay, now);
         return;
     }
     mitigation->previous_expires_ms = mitigation->expires_ms;
     set_lifetime(mitigation, put->scope->has_lifetime ? granted(put) : mitigation->lifetime, now);
     mitigation->attack_status = put->scope->attack_status;
-    if (put->hop_limit)
-        mitigation->hop_limit = put->hop_limit;
+    hop_take(relay, mitigation, put->hop_limit);
     if (record_mitigation(relay, mitigation) != 0) {
         mitigation->expires_ms = mitigation->previous_expires_ms;
         answer_text(relay, put->exchange, 503, RETRY_FULL_S, "mid %u: the gateway is out of memory", put->mid);
@@ -158,6 +160,13 @@ static bool room(struct relay *relay, const struct relay_put *put)
                     put->limits.mitigations);
         return false;
     }
+    /* While an upstream is silent, what was put and withdrawn stays until it has heard of it. */
+    if (identity && identity->install_count / RELAY_INSTALLS_A_MITIGATION / relay->policy->target_count >=
+                        put->limits.mitigations) {
+        answer_text(relay, put->exchange, 503, RETRY_FULL_S,
+                    "too much that this client has withdrawn is not yet withdrawn upstream");
+        return false;
+    }
     if (relay->mitigation_count >= relay->policy->mitigations_max) {
         answer_text(relay, put->exchange, 503, RETRY_FULL_S, "the gateway is near capacity");
         return false;
@@ -225,6 +234,8 @@ static void create(struct relay *relay, int64_t now, const struct relay_put *put
     }
     requester = requester_get(relay, &put->requester);
     if (requester)
+        relay->payer = requester->identity;
+    if (requester)
         mitigation = mitigation_new(relay, requester, put->mid, &put->scope->target, outside);
     scope_unref(outside);
     if (!mitigation)
@@ -268,11 +279,17 @@ out_of_memory:
 /* Asked for again while terminating: what still runs goes on, and the next period is longer. */
 static bool resume(struct relay *relay, int64_t now, const struct relay_put *put, struct mitigation *mitigation)
 {
+    uint32_t next_ms = doubled(relay, mitigation->terminating_ms);
+
     if (mitigation->state != MITIGATION_TERMINATING || !mitigation->outside ||
         put->scope->trigger != mitigation->trigger || !scope_equal(&put->scope->target, &mitigation->scope->target))
         return false;
-    mitigation->terminating_ms = doubled(relay, mitigation->terminating_ms);
+    if (settle_own(relay, now, put, mitigation) != 0) /* others may have been asked for meanwhile */
+        return true;
+    if (mitigation->terminating_ms < next_ms)
+        mitigation->terminating_ms = next_ms;
     mitigation->state_until_ms = RELAY_FOREVER;
+    mitigation->denied = false;
     mitigation->attack_status = put->scope->attack_status;
     mitigation->hop_limit = put->hop_limit ? put->hop_limit : relay->policy->hop_limit;
     set_lifetime(mitigation, granted(put), now);
@@ -295,10 +312,12 @@ void relay_put(struct relay *relay, int64_t now, const struct relay_put *put)
     bool live = mitigation && mitigation->state == MITIGATION_LIVE;
     uint32_t terminating_ms = 0;
 
+    relay->now = now;
     if (put->if_match && !live) {
         relay->effects->ignore(relay->arg, put->exchange); /* section 4.4.3: silently */
         return;
     }
+    relay->payer = requester ? requester->identity : NULL;
     if (live) {
         refresh(relay, now, put, mitigation);
     } else if (!mitigation || !resume(relay, now, put, mitigation)) {
@@ -308,6 +327,7 @@ void relay_put(struct relay *relay, int64_t now, const struct relay_put *put)
             mitigation_remove(relay, now, mitigation);
         create(relay, now, put, terminating_ms);
     }
+    relay->payer = NULL;
     effects_flush(relay);
 }
 
@@ -329,6 +349,8 @@ void relay_delete(struct relay *relay, int64_t now, const struct relay_requester
     struct requester_state *requester = requester_look(relay, from->cdid, from->cuid);
     struct mitigation *mitigation = requester ? mitigation_look(requester, mid) : NULL;
 
+    relay->now = now;
+    relay->payer = requester ? requester->identity : NULL;
     if (mitigation && mitigation->state == MITIGATION_LIVE) {
         for (size_t i = 0; i < mitigation->exchange_count; i++)
             answer_text(relay, mitigation->exchanges[i], 503, -1, "mid %u was withdrawn meanwhile", mid);
@@ -341,6 +363,7 @@ void relay_delete(struct relay *relay, int64_t now, const struct relay_requester
     } else if (mitigation && mitigation->state == MITIGATION_ENDED) {
         mitigation_remove(relay, now, mitigation);
     }
+    relay->payer = NULL;
     answer_empty(relay, exchange, 202);
     effects_flush(relay);
 }
@@ -372,6 +395,7 @@ void relay_signal_lost(struct relay *relay, int64_t now, struct requester *reque
     struct requester_state *owner = (struct requester_state *)requester;
     struct mitigation *mitigation, *next;
 
+    relay->now = now;
     DL_FOREACH_SAFE(owner->ordered, mitigation, next)
     {
         struct mitigation *other = NULL;

@@ -68,6 +68,8 @@ static void submit(struct relay *relay)
 
 void effects_flush(struct relay *relay)
 {
+    if (relay->serial && !relay->releasing)
+        serial_tell(relay);
     submit(relay);
     if (relay->releasing) /* an effect made further ones: they get their turn in the loop below */
         return;

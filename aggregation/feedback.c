@@ -6,7 +6,6 @@
 #include "aggregation/relay_state.h"
 #include "aggregation/status.h"
 
-#define REPORTS_MAX 64
 #define REFUSED_SHOWN_MS 3600000 /* a refusal is shown until the lifetime ends, at most this long */
 
 static bool same_counters(const struct relay_counters *a, const struct relay_counters *b)
@@ -131,10 +130,13 @@ static void show(struct relay *relay, int64_t now, struct mitigation *mitigation
     bool counted = !same_counters(&mitigation->counters, &report->counters);
     enum wire_status status = report->status;
 
-    /* An upstream that lost our signal has triggered it there (section 4.7). */
+    /* An upstream that lost our signal has triggered it there (section 4.7): mitigators of ours join in, as they would
+     * after a restart. */
     if (!mitigation->trigger && !mitigation->active && status >= WIRE_STATUS_IN_PROGRESS &&
-        status <= WIRE_STATUS_EXCEEDED)
+        status <= WIRE_STATUS_EXCEEDED) {
         mitigation_set_active(mitigation, true, now);
+        reconcile(relay, now, mitigation, RECONCILE_CHANGE);
+    }
     mitigation->counters = report->counters;
     if (!mitigation->trigger && status == WIRE_STATUS_SIGNAL_LOSS) {
         if (!mitigation->activated && mitigation->active && !mitigation->repeats)
@@ -153,7 +155,7 @@ static void show(struct relay *relay, int64_t now, struct mitigation *mitigation
     mitigation_schedule(relay, mitigation);
 }
 
-/* Nothing that is there serves it, and what should was refused. */
+/* Nothing that is there serves it, and what should was refused; 5.03 is "not now". */
 static bool refuses(const struct demand *demand)
 {
     const struct install *install;
@@ -161,9 +163,11 @@ static bool refuses(const struct demand *demand)
 
     DL_FOREACH(demand->bundle->installs, install)
     {
-        if (!install->superseded && install->state == INSTALL_PUT)
+        /* After 5.03 it is tried again: no refusal of those who were accepted before. */
+        if (!install->superseded &&
+            (install->state == INSTALL_PUT || (install->state == INSTALL_REFUSED && install->refusal == 503)))
             return false;
-        refused = refused || (!install->superseded && install->state == INSTALL_REFUSED);
+        refused = refused || (!install->superseded && install->state == INSTALL_REFUSED && install->refusal != 503);
     }
     return refused && !demand_covered(demand);
 }
@@ -178,7 +182,7 @@ static struct status_report report_of(const struct install *install)
 }
 
 /* What is there of its bundle; before the new parts are, what they replace. */
-static size_t report(const struct demand *demand, struct status_report *reports, size_t most)
+static size_t report(const struct demand *demand, struct status_report *reports)
 {
     const struct install *install;
     bool any = false;
@@ -190,25 +194,54 @@ static size_t report(const struct demand *demand, struct status_report *reports,
     }
     DL_FOREACH(demand->bundle->installs, install)
     {
-        if (count < most && install->state != INSTALL_REFUSED && install->superseded == !any)
+        if (install->state != INSTALL_REFUSED && install->superseded == !any &&
+            !(install->superseded && install_over(install)))
             reports[count++] = report_of(install);
     }
-    if (count == 0 && most)
+    if (count == 0)
         reports[count++] = (struct status_report){.status = 0};
     return count;
 }
 
 struct gathered {
-    struct status_report reports[REPORTS_MAX];
-    bool own[REPORTS_MAX]; /* of a mitigator */
+    struct status_report *reports;
+    bool *own; /* of a mitigator */
     size_t count, refused;
 };
+
+static void release(struct gathered *gathered)
+{
+    free(gathered->reports);
+    free(gathered->own);
+}
+
+/* A bundle that is split has many parts, and each is counted. */
+static int reserve(const struct mitigation *mitigation, struct gathered *out)
+{
+    const struct demand *demand;
+    const struct install *install;
+    size_t most = 0;
+
+    DL_FOREACH(mitigation->demands, demand)
+    {
+        most++;
+        DL_FOREACH(demand->bundle->installs, install)
+        {
+            most++;
+        }
+    }
+    *out = (struct gathered){.reports = calloc(most ? most : 1, sizeof(*out->reports)),
+                             .own = calloc(most ? most : 1, sizeof(*out->own))};
+    if (out->reports && out->own)
+        return 0;
+    release(out);
+    return -1;
+}
 
 static void gather(const struct mitigation *mitigation, struct gathered *out)
 {
     const struct demand *demand;
 
-    out->count = out->refused = 0;
     DL_FOREACH(mitigation->demands, demand)
     {
         size_t from = out->count;
@@ -218,7 +251,7 @@ static void gather(const struct mitigation *mitigation, struct gathered *out)
         if (refuses(demand))
             out->refused++;
         else
-            out->count += report(demand, out->reports + from, REPORTS_MAX - from);
+            out->count += report(demand, out->reports + from);
         while (from < out->count)
             out->own[from++] = demand->bundle->cuid->job;
     }
@@ -247,23 +280,25 @@ static struct status_report combine(const struct mitigation *mitigation, const s
     return combined;
 }
 
-void feedback(struct relay *relay, int64_t now, struct mitigation *mitigation)
+static bool heard_of(const struct gathered *gathered)
 {
-    struct gathered gathered;
+    bool heard = false;
+
+    for (size_t i = 0; i < gathered->count; i++)
+        heard = heard || gathered->reports[i].status != 0;
+    return heard;
+}
+
+static void tell(struct relay *relay, int64_t now, struct mitigation *mitigation, const struct gathered *gathered)
+{
     struct status_report combined;
 
-    if (mitigation->state != MITIGATION_LIVE || mitigation->wait == WAIT_CREATED)
-        return;
-    gather(mitigation, &gathered);
-    if (mitigation->recursed_until_ms)
-        excuse(&gathered);
-    take_conflict(relay, mitigation);
-    if (gathered.count == 0 && gathered.refused) {
+    if (gathered->count == 0 && gathered->refused) {
         /* Refused after the client was told that we try: it must hear of it (docs/behaviour.md). */
         feedback_refuse(relay, now, mitigation);
         return;
     }
-    combined = combine(mitigation, &gathered);
+    combined = combine(mitigation, gathered);
     if (combined.status == 0)
         return;
     if (combined.status >= WIRE_STATUS_CLIENT_WITHDRAWN && combined.status <= WIRE_STATUS_WITHDRAWN) {
@@ -274,13 +309,22 @@ void feedback(struct relay *relay, int64_t now, struct mitigation *mitigation)
             show(relay, now, mitigation, &(struct status_report){.status = WIRE_STATUS_WITHDRAWN});
         return;
     }
-    if (!mitigation->trigger && !mitigation->active && combined.status == WIRE_STATUS_IN_PROGRESS) {
-        bool heard = false;
-
-        for (size_t i = 0; i < gathered.count; i++)
-            heard = heard || gathered.reports[i].status != 0;
-        if (!heard)
-            return; /* a preconfigured one of which nobody has said anything stands by */
-    }
+    if (!mitigation->trigger && !mitigation->active && combined.status == WIRE_STATUS_IN_PROGRESS &&
+        !heard_of(gathered))
+        return; /* a preconfigured one of which nobody has said anything stands by */
     show(relay, now, mitigation, &combined);
+}
+
+void feedback(struct relay *relay, int64_t now, struct mitigation *mitigation)
+{
+    struct gathered gathered;
+
+    if (mitigation->state != MITIGATION_LIVE || mitigation->wait == WAIT_CREATED || reserve(mitigation, &gathered) != 0)
+        return;
+    gather(mitigation, &gathered);
+    if (mitigation->recursed_until_ms)
+        excuse(&gathered);
+    take_conflict(relay, mitigation);
+    tell(relay, now, mitigation, &gathered);
+    release(&gathered);
 }

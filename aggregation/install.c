@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregation/leaving.h"
 #include "aggregation/relay_state.h"
 
 const struct relay_target *install_target(const struct relay *relay, const struct install *install)
@@ -94,6 +95,7 @@ void upstream_cuid_release(struct relay *relay, struct upstream_cuid_state *cuid
     relay->effects->upstream_cuid_gone(relay->arg, &cuid->public);
     LL_DELETE2(requester->cuids, cuid, requester_next);
     HASH_DEL(relay->cuids, cuid);
+    leaving_free(cuid);
     overlap_index_free(cuid->index[0]);
     overlap_index_free(cuid->index[1]);
     free(cuid);
@@ -113,7 +115,8 @@ struct install *install_new(struct relay *relay, struct upstream_cuid_state *cui
     install->cuid = cuid;
     install->timer.kind = TIMER_INSTALL;
     install->timer.subject = install;
-    install->retry_ms = install->granted_until_ms = RELAY_FOREVER;
+    install->retry_ms = install->silent_ms = RELAY_FOREVER;
+    install->granted_until_ms = install->lasts_until_ms = RELAY_FOREVER;
     if (deadline_set(relay->timers, &install->timer.deadline, RELAY_FOREVER) != 0)
         goto out_of_memory;
     HASH_ADD(hh, relay->installs, id, sizeof(install->id), install);
@@ -143,29 +146,21 @@ void install_move(struct install *install, struct bundle *bundle)
     DL_APPEND(bundle->installs, install);
 }
 
-/* With the same mid, or an overlapping one with a higher mid (after a rollover), it must be deleted first. */
-static bool overtakes(const struct install *other, const struct install *install)
-{
-    return other->mid == install->mid ||
-           (other->mid > install->mid && other->trigger == install->trigger && other->scope && install->scope &&
-            scope_overlap(&other->scope->target, &install->scope->target));
-}
-
 void install_block(struct install *install)
 {
-    struct install *other;
-
-    if (install->cuid->job)
-        return;
     /* One after the other: when it is gone, the next is looked for. */
-    DL_FOREACH2(install->cuid->installs, other, cuid_next)
-    {
-        if (other != install && !other->blocks && other->state == INSTALL_WITHDRAW && overtakes(other, install)) {
-            install->blocked_by = other;
-            other->blocks = install;
-            return;
-        }
-    }
+    struct install *other = install->cuid->job ? NULL : leaving_before(install);
+
+    if (!other)
+        return;
+    install->blocked_by = other;
+    other->blocks = install;
+}
+
+bool install_over(const struct install *install)
+{
+    return !install->cuid->job && install->status >= WIRE_STATUS_CLIENT_WITHDRAWN &&
+           install->status <= WIRE_STATUS_WITHDRAWN;
 }
 
 static void detach(struct install *install)
@@ -195,10 +190,15 @@ void install_free(struct relay *relay, struct install *install)
     struct upstream_cuid_state *cuid = install->cuid;
 
     relay->effects->forget(relay->arg, install);
+    if (relay->serial)
+        serial_untrack(relay, install);
+    leaving_remove(install);
     deadline_cancel(relay->timers, &install->timer.deadline);
     HASH_DEL(relay->installs, install);
     DL_DELETE2(cuid->installs, install, cuid_prev, cuid_next);
     cuid->public.install_count--;
+    if (install->payer)
+        install->payer->install_count--;
     scope_unref(install->scope);
     free(install->conflict);
     free(install);
@@ -210,17 +210,28 @@ void install_send(struct relay *relay, struct install *install)
     if (install->state == INSTALL_GONE)
         return;
     install->pending = true;
+    install->silent_ms = RELAY_FOREVER; /* of what is not sent yet no answer is missing */
     effect_push(relay, &install->sync, EFFECT_SYNC, install);
 }
 
 void install_sync(struct relay *relay, struct install *install)
 {
     bool withdraw = install->state == INSTALL_WITHDRAW;
+    int64_t expires = install->bundle ? bundle_expires(install->bundle) : RELAY_FOREVER;
 
     if (!install->pending || install->blocked_by || install->state == INSTALL_GONE)
         return;
+    if (relay->serial && serial_gated(relay, install))
+        return;
     install->pending = false;
+    if (!withdraw && (!install->sent || install->lasts_until_ms < expires))
+        install->lasts_until_ms = expires;
     install->sent = true;
+    install->hops_sent = install->hop_limit;
+    if (relay->serial)
+        serial_sent(relay, install);
+    install->doubtful = install->doubtful || install->open;
+    install->open = true;
     if (install_target(relay, install)->kind == RELAY_MITIGATOR) {
         if (!withdraw) {
             relay->effects->job_start(relay->arg, install);
@@ -241,9 +252,14 @@ void install_remove(struct relay *relay, struct install *install)
 
     if (install->state == INSTALL_GONE)
         return;
+    leaving_remove(install);
     install->state = INSTALL_GONE;
     install->superseded = false;
     detach(install);
+    if (relay->serial) {
+        serial_untrack(relay, install);
+        serial_open(relay, install);
+    }
     record_forget_install(relay, install);
     if (install->blocked_by)
         install->blocked_by->blocks = NULL;
@@ -279,7 +295,8 @@ static void put_overridden(struct relay *relay, struct install *gone)
 
 void install_withdraw(struct relay *relay, struct install *install)
 {
-    bool nothing_there = install->state == INSTALL_REFUSED || (install->state == INSTALL_PUT && !install->sent);
+    bool nothing_there =
+        (install->state == INSTALL_REFUSED && !install->doubtful) || (install->state == INSTALL_PUT && !install->sent);
 
     detach(install);
     install->awaited = false;
@@ -287,7 +304,9 @@ void install_withdraw(struct relay *relay, struct install *install)
         install_remove(relay, install);
         return;
     }
-    install->state = INSTALL_WITHDRAW;
+    if (relay->serial)
+        serial_ungate(relay, install);
+    leaving_add(install);
     install->retry_ms = RELAY_FOREVER;
     record_install(relay, install);
     install_schedule(relay, install);
@@ -298,11 +317,11 @@ void install_withdraw(struct relay *relay, struct install *install)
 
 void install_schedule(struct relay *relay, struct install *install)
 {
-    int64_t at = install->retry_ms;
+    int64_t at = install->retry_ms < install->silent_ms ? install->retry_ms : install->silent_ms;
 
-    /* Past its granted lifetime it is gone there by itself. */
-    if (install->state == INSTALL_WITHDRAW && install->granted_until_ms < at)
-        at = install->granted_until_ms;
+    /* Past its lifetime it is gone there by itself. */
+    if (install->state == INSTALL_WITHDRAW && install->lasts_until_ms < at)
+        at = install->lasts_until_ms;
     deadline_set(relay->timers, &install->timer.deadline, at);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregation/leaving.h"
 #include "aggregation/record.h"
 #include "aggregation/relay_state.h"
 
@@ -179,64 +180,57 @@ static bool find_target(const struct relay *relay, const char *name, size_t *tar
 struct loose {
     struct install *install;
     UT_hash_handle hh;
-    size_t length;
     uint8_t key[]; /* upstream cuid, trigger, and what it is for */
 };
 
-/* Where requests are merged an install is known by its scope; else by the one mitigation it is for. */
-static struct loose *loose_new(const struct upstream_cuid_state *cuid, bool trigger, const struct scope *scope,
-                               const struct requester_state *requester, uint32_t mid)
+/* Where requests are merged an install is known by its scope; else by the one mitigation it is for. The key is made in
+ * the scratch of the relay; its length is returned. */
+static size_t loose_key(struct relay *relay, const struct upstream_cuid_state *cuid, bool trigger,
+                        const struct scope *scope, const struct requester_state *requester, uint32_t mid)
 {
     struct wire_scope only = {.target = scope ? scope->target : (struct wire_target){0}, .trigger = true};
     struct wire_message message = {.type = WIRE_MITIGATION, .scopes = &only, .scope_count = 1};
-    struct loose *loose = calloc(1, sizeof(*loose) + sizeof(cuid) + 1 + WIRE_BODY_MAX);
     size_t head = sizeof(cuid) + 1;
 
-    if (!loose)
-        return NULL;
-    memcpy(loose->key, &cuid, sizeof(cuid));
-    loose->key[sizeof(cuid)] = trigger;
+    memcpy(relay->record, &cuid, sizeof(cuid));
+    relay->record[sizeof(cuid)] = trigger;
     if (cuid->merges && scope)
-        loose->length = head + wire_encode_cbor(&message, loose->key + head, WIRE_BODY_MAX);
-    else
-        loose->length = head + (size_t)snprintf((char *)loose->key + head, REQUESTER_KEY_MAX + 12, "%s%c%u",
-                                                requester ? requester->key : "", RELAY_SEPARATOR, mid);
-    return loose;
+        return head + wire_encode_cbor(&message, relay->record + head, WIRE_BODY_MAX);
+    return head + (size_t)snprintf((char *)relay->record + head, REQUESTER_KEY_MAX + 12, "%s%c%u",
+                                   requester ? requester->key : "", RELAY_SEPARATOR, mid);
 }
 
 static int loose_keep(struct relay *relay, struct install *install, const struct requester_state *requester,
                       uint32_t mid)
 {
-    struct loose *loose = loose_new(install->cuid, install->trigger, install->scope, requester, mid), *other, *trimmed;
+    size_t length = loose_key(relay, install->cuid, install->trigger, install->scope, requester, mid);
+    struct loose *loose = calloc(1, sizeof(*loose) + length), *other;
 
     if (!loose)
         return -1;
-    trimmed = realloc(loose, sizeof(*loose) + loose->length);
-    loose = trimmed ? trimmed : loose;
+    memcpy(loose->key, relay->record, length);
     loose->install = install;
-    HASH_FIND(hh, relay->loose, loose->key, loose->length, other);
+    HASH_FIND(hh, relay->loose, loose->key, length, other);
     if (!other)
-        HASH_ADD_KEYPTR(hh, relay->loose, loose->key, loose->length, loose);
+        HASH_ADD_KEYPTR(hh, relay->loose, loose->key, length, loose);
     if (other || !loose->hh.tbl) {
         free(loose);
-        install->state = INSTALL_WITHDRAW; /* the same again: one of them goes */
+        leaving_add(install); /* the same again: one of them goes */
     }
     return 0;
 }
 
 struct install *loose_claim(struct relay *relay, const struct bundle *bundle, const struct scope *scope)
 {
-    struct loose *wanted, *found;
     struct install *install;
+    struct loose *found;
+    size_t length;
 
     if (!relay->loose)
         return NULL;
-    wanted = loose_new(bundle->cuid, bundle->trigger, scope, bundle->demands->mitigation->owner,
+    length = loose_key(relay, bundle->cuid, bundle->trigger, scope, bundle->demands->mitigation->owner,
                        bundle->demands->mitigation->mid);
-    if (!wanted)
-        return NULL;
-    HASH_FIND(hh, relay->loose, wanted->key, wanted->length, found);
-    free(wanted);
+    HASH_FIND(hh, relay->loose, relay->record, length, found);
     if (!found)
         return NULL;
     install = found->install;
@@ -249,7 +243,8 @@ struct install *loose_claim(struct relay *relay, const struct bundle *bundle, co
     }
     if (!install->scope)
         install->scope = scope_ref((struct scope *)scope);
-    install_block(install); /* the ids say which of two with the same mid came first */
+    serial_track(relay, install); /* without the memory for it, its place is not known to be taken */
+    install_block(install);       /* the ids say which of two with the same mid came first */
     return install;
 }
 
@@ -357,14 +352,21 @@ static int place_install(struct relay *relay, const struct loaded_install *loade
     install->mid = loaded->mid;
     install->trigger = loaded->trigger;
     install->granted_until_ms = loaded->granted_until_ms;
+    if (loaded->state == INSTALL_WITHDRAW) /* of others refreshes since are not on record */
+        install->lasts_until_ms = loaded->granted_until_ms;
     install->hop_limit = loaded->hop_limit;
     install->status = loaded->status;
     install->scope = loaded->scope ? scope_ref(loaded->scope) : NULL;
     install->sent = true;
+    install->open = loaded->state == INSTALL_PUT;
     install->state = loaded->state;
     install->awaited = loaded->state == INSTALL_PUT;
-    if (loaded->state == INSTALL_WITHDRAW)
+    if (serial_track(relay, install) != 0)
+        return -1;
+    if (loaded->state == INSTALL_WITHDRAW) {
+        leaving_add(install);
         return 0;
+    }
     return loose_keep(relay, install, requester, loaded->member_mid >= 0 ? (uint32_t)loaded->member_mid : 0);
 }
 
@@ -443,6 +445,7 @@ void relay_start(struct relay *relay, int64_t now)
     struct mitigation *mitigation;
     struct install *install;
 
+    relay->now = now;
     /* A gateway that lost its state must not begin below what it left upstream: its mids begin with the time. */
     if (now / 1000 > MID_EPOCH_S)
         relay->first_mid = 1 + (uint64_t)(now / 1000 - MID_EPOCH_S) * MIDS_A_SECOND % MID_FIRST_MAX;
@@ -469,6 +472,8 @@ void relay_start(struct relay *relay, int64_t now)
     settle_bundles(relay, now);
     loose_withdraw(relay);
     end_unmapped(relay, now);
+    if (relay->serial)
+        serial_started(relay);
     for (install = relay->installs; install; install = install->hh.next) {
         if (install->cuid->job && install->state != INSTALL_GONE)
             install_send(relay, install);

@@ -245,6 +245,22 @@ void mitigation_remove(struct relay *relay, int64_t now, struct mitigation *miti
     effect_push(relay, &mitigation->gone, EFFECT_FREE_MITIGATION, mitigation);
 }
 
+void mitigation_keep_counters(struct mitigation *mitigation)
+{
+    const struct install *install;
+    const struct demand *demand;
+
+    DL_FOREACH(mitigation->demands, demand)
+    {
+        for (install = demand->bundle->cuid->job ? NULL : demand->bundle->installs; install; install = install->next) {
+            if (install->superseded)
+                continue;
+            mitigation->bytes_before += install->counters.bytes + install->bytes_before;
+            mitigation->pkts_before += install->counters.pkts + install->pkts_before;
+        }
+    }
+}
+
 void mitigation_stand_by(struct relay *relay, int64_t now, struct mitigation *mitigation)
 {
     mitigation->state_until_ms = RELAY_FOREVER;

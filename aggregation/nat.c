@@ -126,13 +126,33 @@ static int translate_prefix(struct nat_pieces *pieces, const struct wire_prefix 
     return translate_prefix(pieces, &half);
 }
 
+/* A family without mappings is routed, not translated: what is routed nowhere outside is internal all the same. */
+static const struct wire_prefix private_prefixes[] = {
+    {{10}, 4, 8},       {{172, 16}, 4, 12}, {{192, 168}, 4, 16}, /* RFC 1918 */
+    {{100, 64}, 4, 10},                                          /* RFC 6598 */
+    {{0xfc}, 6, 7},                                              /* RFC 4193 */
+};
+
+static bool is_private(const struct wire_prefix *prefix)
+{
+    for (size_t i = 0; i < sizeof(private_prefixes) / sizeof(private_prefixes[0]); i++)
+        if (scope_prefix_contains(&private_prefixes[i], prefix) || scope_prefix_contains(prefix, &private_prefixes[i]))
+            return true;
+    return false;
+}
+
+static int pass_prefix(struct nat_pieces *pieces, const struct wire_prefix *prefix)
+{
+    return is_private(prefix) ? refuse_prefix(pieces, prefix) : nat_emit(pieces, prefix, 0);
+}
+
 static int translate_prefixes(struct nat_pieces *pieces)
 {
     for (size_t i = 0; i < pieces->in->prefix_count; i++) {
         const struct wire_prefix *prefix = &pieces->in->prefixes[i];
 
         if ((nat_family_mapped(pieces, prefix->family) ? translate_prefix(pieces, prefix)
-                                                       : nat_emit(pieces, prefix, 0)) != 0)
+                                                       : pass_prefix(pieces, prefix)) != 0)
             return -1;
     }
     return 0;
@@ -148,7 +168,7 @@ static bool host_passes(const struct nat_pieces *pieces, const char *host)
     if (wire_prefix_parse(host, true, &address) != 0)
         return scope_fqdn_valid(host);
     if (!nat_family_mapped(pieces, address.family))
-        return true;
+        return !is_private(&address);
     for (size_t i = 0; i < pieces->mapping_count; i++)
         if (scope_prefix_contains(&pieces->mappings[i].external, &address))
             return true;

@@ -9,7 +9,7 @@
  * The configuration holds that no two mappings are ambiguous: where internal or external prefixes of two
  * overlap both have ports, and those differ; an internal prefix overlaps no external one but its own, and
  * then the mapping changes nothing (it lets public addresses pass). Whatever they are, what nat_translate
- * gives has only addresses of external prefixes, in a family that has mappings.
+ * gives has only addresses of external prefixes, in a family that has mappings, and no private ones in another.
  */
 #pragma once
 
@@ -28,8 +28,8 @@ struct nat_mapping {
  * A target as upstreams are to see it: canonical (union.h), one reference, or NULL with a sentence for the
  * diagnostic payload of 4.03 that begins with the parameter; reason is empty when it is out of memory.
  * What it covers is exactly what was asked for: a prefix that is mapped in part, a port that is not mapped,
- * or ports that differ between addresses are refused. A family without any mapping passes. Names pass, but
- * for those that are addresses: these must be external ones.
+ * or ports that differ between addresses are refused. A family without any mapping passes, but for what meets
+ * private address space (RFC 1918, 4193, 6598). Names pass, but for those that are addresses: these must be external.
  */
 struct scope *nat_translate(const struct nat_mapping *mappings, size_t count, const struct wire_target *in,
                             char *reason, size_t size);

@@ -40,7 +40,7 @@ static int join_target(struct relay *relay, struct mitigation *mitigation, size_
     return result;
 }
 
-int reconcile_demands(struct relay *relay, struct mitigation *mitigation)
+int demands_place(struct relay *relay, struct mitigation *mitigation)
 {
     int result = 0;
 
@@ -59,6 +59,13 @@ int reconcile_demands(struct relay *relay, struct mitigation *mitigation)
             leave_target(relay, mitigation, target, &plan);
     }
     return result;
+}
+
+int reconcile_demands(struct relay *relay, struct mitigation *mitigation)
+{
+    if (relay->serial && serial_update(relay, mitigation) != 0)
+        return -1;
+    return demands_place(relay, mitigation);
 }
 
 /* The client repeated its request: so do we where it stands alone; a bundle is refreshed in its own time. */
@@ -108,10 +115,14 @@ int reconcile(struct relay *relay, int64_t now, struct mitigation *mitigation, e
 
 void reconcile_due(struct relay *relay, int64_t now, struct install *install)
 {
-    if (install->state == INSTALL_WITHDRAW && install->granted_until_ms <= now) {
+    if (install->state == INSTALL_WITHDRAW && install->lasts_until_ms <= now) {
         install_remove(relay, install);
         return;
     }
+    if (install->silent_ms <= now)
+        serial_silent(relay, install);
+    if (install->state == INSTALL_GONE)
+        return;
     if (install->retry_ms <= now) {
         install->retry_ms = install->state == INSTALL_WITHDRAW ? now + WITHDRAW_RETRY_MS : RELAY_FOREVER;
         if (install->state == INSTALL_REFUSED)

@@ -165,7 +165,7 @@ int record_install(struct relay *relay, const struct install *install)
     /* After a crash what was to be replaced goes. */
     put_int(&writer, install->superseded ? INSTALL_WITHDRAW : install->state);
     put_int(&writer, install->trigger);
-    put_int(&writer, moment(install->granted_until_ms));
+    put_int(&writer, moment(install->state == INSTALL_WITHDRAW ? install->lasts_until_ms : install->granted_until_ms));
     put_int(&writer, install->hop_limit);
     put_int(&writer, install->id <= INT64_MAX ? (int64_t)install->id : 0);
     put_text(&writer, requester ? requester->public.client : "");

@@ -41,26 +41,9 @@ static void begin(struct relay *relay, int64_t now, struct mitigation *mitigatio
     reconcile(relay, now, mitigation, RECONCILE_CHANGE);
 }
 
-/* What upstreams have dropped so far stays counted: the client's totals do not fall. */
-static void keep_counters(struct mitigation *mitigation)
-{
-    const struct install *install;
-    const struct demand *demand;
-
-    DL_FOREACH(mitigation->demands, demand)
-    {
-        for (install = demand->bundle->cuid->job ? NULL : demand->bundle->installs; install; install = install->next) {
-            if (install->superseded)
-                continue;
-            mitigation->bytes_before += install->counters.bytes + install->bytes_before;
-            mitigation->pkts_before += install->counters.pkts + install->pkts_before;
-        }
-    }
-}
-
 static void end(struct relay *relay, int64_t now, struct mitigation *mitigation)
 {
-    keep_counters(mitigation);
+    mitigation_keep_counters(mitigation);
     mitigation->recursed_until_ms = 0;
     record_mitigation(relay, mitigation);
     tell_operators(relay, mitigation, "upstreams need not help any more");
@@ -99,6 +82,7 @@ int relay_recurse(struct relay *relay, int64_t now, const struct relay_requester
     struct requester_state *owner = requester_look(relay, requester->cdid, requester->cuid);
     struct mitigation *mitigation = owner ? mitigation_look(owner, mid) : NULL;
 
+    relay->now = now;
     if (!relay->recurses || relay->policy->recursion != RELAY_RECURSION_MANUAL || !mitigation || !mitigation->active ||
         mitigation->state != MITIGATION_LIVE)
         return -1;

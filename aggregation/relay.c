@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregation/leaving.h"
 #include "aggregation/relay_state.h"
 #include "aggregation/record.h"
 
@@ -31,6 +32,11 @@ struct relay *relay_new(const struct relay_policy *policy, const struct relay_ef
     if (policy->fan_out == RELAY_FAN_OUT_BY_PREFIX && relay->has_upstream) {
         relay->fan_out = fan_out_new(policy);
         if (!relay->fan_out)
+            goto out_of_memory;
+    }
+    if (policy->fan_out == RELAY_FAN_OUT_SERIAL && relay->has_upstream) {
+        relay->serial = serial_new();
+        if (!relay->serial)
             goto out_of_memory;
     }
     if (policy->reject_conflicts || !relay->has_upstream) {
@@ -98,6 +104,7 @@ void relay_free(struct relay *relay)
     }
     for (cuid = relay->cuids; cuid; cuid = cuid->hh.next) {
         relay->effects->upstream_cuid_gone(relay->arg, &cuid->public);
+        leaving_free(cuid);
         overlap_index_free(cuid->index[0]);
         overlap_index_free(cuid->index[1]);
     }
@@ -107,6 +114,7 @@ void relay_free(struct relay *relay)
     FREE_TABLE(counter, relay->counters);
     overlap_index_free(relay->index);
     fan_out_free(relay->fan_out);
+    serial_free(relay->serial);
     deadline_heap_free(relay->timers);
     free(relay->target_active);
     free(relay->record);
@@ -115,7 +123,7 @@ void relay_free(struct relay *relay)
 
 void relay_committed(struct relay *relay, int64_t now, uint64_t sequence)
 {
-    (void)now;
+    relay->now = now;
     if (sequence > relay->committed)
         relay->committed = sequence;
     effects_flush(relay);
@@ -130,6 +138,7 @@ int64_t relay_next(const struct relay *relay)
 
 void relay_tick(struct relay *relay, int64_t now)
 {
+    relay->now = now;
     for (int i = 0; i < RELAY_TIMERS_A_TICK; i++) {
         struct timer *timer = (struct timer *)deadline_pop_due(relay->timers, now);
 

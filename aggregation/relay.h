@@ -44,7 +44,11 @@ struct relay_target {
 };
 
 /* Which upstreams are asked (RFC 9284). Mitigators are no upstreams: they get everything. */
-enum relay_fan_out { RELAY_FAN_OUT_ALL, RELAY_FAN_OUT_BY_PREFIX };
+enum relay_fan_out {
+    RELAY_FAN_OUT_ALL,
+    RELAY_FAN_OUT_BY_PREFIX,
+    RELAY_FAN_OUT_SERIAL, /* one at a time, in the order of the targets, which are 64 at most */
+};
 
 /* With mitigators and upstreams together: are upstreams asked as well? Without either it says nothing. */
 enum relay_recursion {
@@ -59,6 +63,7 @@ struct relay_policy {
     const struct relay_target *targets;
     size_t target_count;
     enum relay_fan_out fan_out;
+    uint32_t failover_wait_ms; /* serial: an upstream that does not answer for so long is silent */
     enum relay_recursion recursion;
     uint32_t recursion_hold_ms; /* on-exceeded: upstreams stay for so long when status 4 is over */
     uint32_t response_wait_ms;
@@ -196,6 +201,10 @@ bool relay_cuid_allowed(const struct relay *relay, const struct relay_requester 
  * (RFC 8783 section 5.1). Goes into the open batch of the store. -1: the client has cuids_max, or out of memory. */
 int relay_cuid_bind(struct relay *relay, const struct relay_requester *requester, uint32_t cuids_max);
 
+/* Is this what we sent upstream ourselves, under the client's own cuid and mid? Then it has gone in a circle:
+ * answer 5.08 (RFC 8768). It asks for nothing and changes nothing. */
+bool relay_came_back(const struct relay *relay, const struct relay_put *put);
+
 void relay_put(struct relay *relay, int64_t now, const struct relay_put *put);
 /* Answered 2.02, also when there is no such mid (section 4.4.4). */
 void relay_delete(struct relay *relay, int64_t now, const struct relay_requester *requester, uint32_t mid,
@@ -216,6 +225,7 @@ struct relay_upstream_answer {
     const struct wire_message *body; /* NULL: none */
     const char *diagnostic;          /* NUL-terminated, printable, at most 512 bytes; or NULL */
     int64_t max_age;                 /* -1: none */
+    bool repeated;                   /* sent more than once: a refusal of one is none of the others */
 };
 void relay_install_answer(struct relay *relay, int64_t now, struct install *install,
                           const struct relay_upstream_answer *answer);
@@ -224,6 +234,8 @@ void relay_install_status(struct relay *relay, int64_t now, struct install *inst
 /* A session for this target (and owner, when per-client) can carry requests now: everything that
  * waits is sent. Then northbound GETs all of each upstream cuid and hands in what is there. */
 void relay_upstream_up(struct relay *relay, int64_t now, size_t target, struct requester *owner);
+/* No session can be had there, or the one there is stays silent: until relay_upstream_up. */
+void relay_upstream_down(struct relay *relay, int64_t now, size_t target, struct requester *owner);
 void relay_upstream_listed(struct relay *relay, int64_t now, struct upstream_cuid *cuid,
                            const struct wire_scope *scopes, size_t count);
 

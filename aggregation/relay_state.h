@@ -12,6 +12,7 @@
 #include "aggregation/fan_out.h"
 #include "aggregation/overlap.h"
 #include "aggregation/relay.h"
+#include "aggregation/serial.h"
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
@@ -26,6 +27,8 @@
 #define RELAY_REPEATS 4
 #define RELAY_LINGER_MS 10000 /* a terminated mitigation stays this long, for its last notification */
 #define RELAY_FOREVER INT64_MAX
+
+#define RELAY_INSTALLS_A_MITIGATION 16 /* at each target: what a silent upstream makes us keep for one client */
 
 /* Numbers of enum store_table, which aggregation must not include. They are on disk. */
 enum { TABLE_BINDING = 2, TABLE_MITIGATION = 3, TABLE_INSTALL = 4, TABLE_COUNTER = 5 };
@@ -57,8 +60,9 @@ struct binding {
 
 struct binding_count {
     char identity[160];
-    size_t count;      /* cuids */
-    size_t live_count; /* mitigations of all of them: the limit is the client's, not the cuid's */
+    size_t count;         /* cuids */
+    size_t live_count;    /* mitigations of all of them: the limit is the client's, not the cuid's */
+    size_t install_count; /* installs that its puts and deletes made, and that are not yet gone */
     UT_hash_handle hh;
 };
 
@@ -78,7 +82,8 @@ struct requester_state {
     struct overlap_index *index;    /* live and terminating ones */
     struct binding_count *identity; /* NULL: none was bound, which only a damaged store can make */
     size_t terminating_count;
-    size_t held; /* mitigations and upstream cuids that point here, also those about to be freed */
+    struct reach reach; /* of its own sessions with upstreams, for fan-out serial */
+    size_t held;        /* mitigations and upstream cuids that point here, also those about to be freed */
     struct upstream_cuid_state *cuids; /* those, for per-client walks */
     UT_hash_handle hh;
 };
@@ -105,6 +110,7 @@ struct mitigation {
     enum wire_status status; /* as shown */
     enum wire_attack_status attack_status;
     uint8_t hop_limit;
+    uint64_t looped;             /* targets, as bits, whose path leads back to us: not asked again */
     uint8_t repeats;             /* status 3 or 7 of a preconfigured one: steps left before 8 */
     int64_t lifetime;            /* s, granted; -1 indefinite */
     int64_t expires_ms;          /* RELAY_FOREVER: never */
@@ -123,6 +129,10 @@ struct mitigation {
     size_t exchange_count;
     struct demand *demands;
     bool indexed;
+    bool stood;                  /* an upstream has accepted it once */
+    bool denied;                 /* upstreams are not asked for it any more, mitigators go on */
+    struct component *component; /* fan-out serial: what it moves with; NULL: no upstream is wanted */
+    struct mitigation *component_prev, *component_next;
     struct timer timer;
     struct effect changed, gone;
     UT_hash_handle hh;
@@ -136,7 +146,7 @@ struct demand {
     struct scope *scope;        /* as that target is to see it */
     struct demand *prev, *next; /* of the mitigation */
     struct demand *bundle_prev, *bundle_next;
-    struct demand *root; /* scratch: of the component it belongs to */
+    struct demand *root; /* scratch: one of the component it belongs to */
 };
 
 /*
@@ -170,22 +180,32 @@ struct install {
     bool trigger;
     enum install_state state;
     struct scope *scope;
-    struct bundle *bundle;      /* NULL: nobody's, to be withdrawn */
-    bool superseded;            /* no longer wanted; stays until what replaces it is accepted */
-    bool kept;                  /* scratch: wanted as it is */
+    struct bundle *bundle; /* NULL: nobody's, to be withdrawn */
+    bool superseded;       /* no longer wanted; stays until what replaces it is accepted */
+    bool kept;             /* scratch: wanted as it is */
+    struct binding_count *payer;
     struct install *blocked_by; /* same cuid and mid upstream, being withdrawn: that comes first */
     struct install *blocks;
     bool pending;  /* something is to be sent */
     bool sent;     /* it may be there already */
+    bool open;     /* sent, and not answered: so it may be there whatever is said of the next one sent */
+    bool doubtful; /* refused, and perhaps there nevertheless: it is deleted when it is not wanted any more */
     bool efficacy; /* ... as an efficacy update */
     bool awaited;  /* its answer is part of the verdict that a mitigation waits for */
     uint8_t hop_limit;
+    uint8_t hops_sent;        /* with the put that is under way */
+    uint8_t hops_accepted;    /* with so many it was last answered 2.xx; 0: not since the start */
     int64_t answered_ms;      /* when a put was last answered 2.xx; 0: never */
     int64_t granted_until_ms; /* what the upstream granted */
     int64_t granted_ms;       /* for how long that was */
+    int64_t lasts_until_ms;   /* it may be there for so long: asked for, if not granted; RELAY_FOREVER: not known */
     int64_t hold_until_ms;    /* retry-timer of an upstream that deactivated it: not before (section 4.4.2.1) */
     int64_t retry_ms;         /* refresh at half-life, or a put again after 5.03; RELAY_FOREVER: none */
-    enum wire_status status;  /* 0: not known yet */
+    int64_t silent_ms;        /* fan-out serial: without an answer by then the upstream is silent */
+    bool tracked, gated;      /* fan-out serial: in the index of what is there; waits for another upstream */
+    bool resists;             /* fan-out serial: it was refused, or its deletion: that is not waited for */
+    struct install *gated_prev, *gated_next;
+    enum wire_status status; /* 0: not known yet */
     struct relay_counters counters;
     uint64_t bytes_before, pkts_before; /* totals of those that it took the place of */
     struct wire_conflict *conflict;
@@ -198,6 +218,8 @@ struct install {
     struct install *prev, *next;           /* of the bundle */
     struct install *cuid_prev, *cuid_next; /* of the upstream cuid */
     UT_hash_handle hh;                     /* by id */
+    UT_hash_handle mid_hh;                 /* of those that leave */
+    bool leaving;
 };
 
 struct upstream_cuid_state {
@@ -208,6 +230,9 @@ struct upstream_cuid_state {
     bool job;                          /* the target is a mitigator */
     bool merges;                       /* overlapping demands are bundled */
     struct overlap_index *index[2];    /* of demands, by trigger; NULL: nothing is merged */
+    struct overlap_index *leaving[2];  /* of installs that are withdrawn (leaving.h), the same; NULL: none yet */
+    struct install *leaving_mids;
+    bool leaving_walked; /* memory ran out: some are in neither */
     size_t bundle_count;
     struct install *installs;
     size_t active_count;
@@ -234,7 +259,8 @@ struct relay {
     struct binding_count *binding_counts;
     struct counter *counters;
     struct counter *install_ids;
-    uint64_t first_mid; /* of ours, where none is on record */
+    struct binding_count *payer; /* who makes the installs that are made now; NULL: nobody's put or delete */
+    uint64_t first_mid;          /* of ours, where none is on record */
     struct upstream_cuid_state *cuids;
     struct install *installs;
     struct overlap_index *index; /* of all requesters, for conflicts between them; NULL: not needed */
@@ -242,7 +268,9 @@ struct relay {
     struct loose *loose; /* installs that were loaded and wait to be claimed, until the start is over */
     bool has_upstream;
     bool recurses;           /* upstreams are asked for recursed mitigations only */
-    struct fan_out *fan_out; /* NULL: all upstreams are asked for everything */
+    struct fan_out *fan_out; /* NULL: who is asked is asked for everything */
+    struct serial *serial;   /* NULL: not one after the other */
+    int64_t now;             /* of the event that is under way */
     size_t mitigation_count;
     size_t *target_active;
     struct deadline_heap *timers;
@@ -275,6 +303,8 @@ void requester_release(struct relay *relay, struct requester_state *requester); 
 /* 0, or -1 when it may not (limit) or cannot (memory). */
 int requester_bind(struct relay *relay, const struct relay_requester *requester, uint32_t cuids_max);
 struct binding_count *requester_identity(const struct relay *relay, const struct relay_requester *requester);
+/* The cdid part of the key of whose cuid this is; NULL: nobody's. */
+const char *requester_owner_cdid(const struct relay *relay, const char *cuid);
 int binding_add(struct relay *relay, const char *cuid, const char *identity);
 
 /* counter.c */
@@ -298,6 +328,7 @@ void mitigation_end(struct relay *relay, int64_t now, struct mitigation *mitigat
                     int64_t until_ms); /* shows 6 or 7, withdraws everywhere at once */
 void mitigation_remove(struct relay *relay, int64_t now, struct mitigation *mitigation);
 void mitigation_due(struct relay *relay, int64_t now, struct mitigation *mitigation);
+void mitigation_keep_counters(struct mitigation *mitigation); /* of upstreams that are about to be left */
 void mitigation_stand_by(struct relay *relay, int64_t now, struct mitigation *mitigation); /* preconfigured: 8 */
 
 /* recursion.c */
@@ -326,6 +357,7 @@ struct plan {
     bool immediate, preconfigured;
 };
 void plan_target(const struct relay *relay, const struct mitigation *mitigation, size_t target, struct plan *out);
+bool plan_wants_upstream(const struct relay *relay, const struct mitigation *mitigation); /* whichever it is */
 /* A target as upstreams are to see it, NULL in *outside: as it is. 0, or -1 with the reason (nat_translate). */
 int plan_outside(const struct relay *relay, const struct wire_target *target, struct scope **outside, char *reason,
                  size_t size);
@@ -356,6 +388,7 @@ struct install *loose_claim(struct relay *relay, const struct bundle *bundle, co
 
 /* reconcile.c */
 int reconcile_demands(struct relay *relay, struct mitigation *mitigation); /* bundles are settled later */
+int demands_place(struct relay *relay, struct mitigation *mitigation);     /* of this one alone */
 enum reconcile_cause { RECONCILE_CHANGE, RECONCILE_REFRESH, RECONCILE_EFFICACY };
 /* 0, or -1 out of memory: then nothing was installed anew. */
 int reconcile(struct relay *relay, int64_t now, struct mitigation *mitigation, enum reconcile_cause cause);
@@ -374,6 +407,8 @@ void install_attach(struct relay *relay, struct install *install, struct bundle 
 void install_move(struct install *install, struct bundle *bundle);
 /* The same mid under the same cuid is being withdrawn: the new one must not overtake that. */
 void install_block(struct install *install);
+/* An upstream said that this one is over: that is no status of what is put in its place. */
+bool install_over(const struct install *install);
 /* When to refresh there what was granted for a shorter time than is wanted. */
 void install_plan_refresh(struct install *install, int64_t now);
 const struct relay_target *install_target(const struct relay *relay, const struct install *install);
@@ -395,3 +430,14 @@ int record_counter(struct relay *relay, const struct counter *counter);
 int record_binding(struct relay *relay, const struct binding *binding);
 void record_forget_mitigation(struct relay *relay, const struct mitigation *mitigation);
 void record_forget_install(struct relay *relay, const struct install *install);
+
+/* hop.c: Hop-Limit (RFC 8768). */
+uint8_t hop_fewest(const struct bundle *bundle); /* of its mitigations */
+/* What a put came with, 0: nothing; what is installed for it follows when it is settled. */
+void hop_take(struct relay *relay, struct mitigation *mitigation, uint8_t hop_limit);
+void hop_follow(struct relay *relay, struct install *install); /* fewer hops than it was sent with: sent again */
+/* 5.08 from the bundle's target, where it stands, for so many hops: who has no more than these leaves it. */
+void hop_reached(struct relay *relay, int64_t now, struct bundle *bundle, uint8_t hops);
+bool hop_looped(const struct mitigation *mitigation, size_t target);
+/* The names of a 5.08 without our own; never longer than names. */
+void hop_names(const char *names, const char *own, char *out, size_t size);

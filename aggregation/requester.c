@@ -6,6 +6,8 @@
 
 #include "aggregation/relay_state.h"
 
+#define CDID "cdid:"
+
 void requester_key(char key[REQUESTER_KEY_MAX], const char *cdid, const char *cuid)
 {
     snprintf(key, REQUESTER_KEY_MAX, "%s%c%s", cdid, RELAY_SEPARATOR, cuid);
@@ -15,7 +17,7 @@ void requester_key(char key[REQUESTER_KEY_MAX], const char *cdid, const char *cu
 static void identity_of(char identity[160], const struct relay_requester *requester)
 {
     if (requester->cdid[0])
-        snprintf(identity, 160, "cdid:%s", requester->cdid);
+        snprintf(identity, 160, CDID "%s", requester->cdid);
     else
         snprintf(identity, 160, "client:%s", requester->client);
 }
@@ -108,6 +110,16 @@ bool relay_cuid_allowed(const struct relay *relay, const struct relay_requester 
     HASH_FIND_STR(relay->bindings, requester->cuid, binding);
     identity_of(identity, requester);
     return !binding || strcmp(binding->identity, identity) == 0;
+}
+
+const char *requester_owner_cdid(const struct relay *relay, const char *cuid)
+{
+    struct binding *binding;
+
+    HASH_FIND_STR(relay->bindings, cuid, binding);
+    if (!binding)
+        return NULL;
+    return strncmp(binding->identity, CDID, strlen(CDID)) == 0 ? binding->identity + strlen(CDID) : "";
 }
 
 int binding_add(struct relay *relay, const char *cuid, const char *identity)

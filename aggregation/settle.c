@@ -11,19 +11,6 @@
 /* RFC 9132 section 4.4.1.1: a mid at 3/4 of 2^32 - 1 starts again from 0 when no attack is on. */
 #define MID_ROLLOVER 3221225471u
 
-static uint8_t fewest_hops(const struct bundle *bundle)
-{
-    const struct demand *demand;
-    uint8_t fewest = UINT8_MAX;
-
-    DL_FOREACH2(bundle->demands, demand, bundle_next)
-    {
-        if (demand->mitigation->hop_limit < fewest)
-            fewest = demand->mitigation->hop_limit;
-    }
-    return fewest;
-}
-
 static uint32_t next_mid(struct relay *relay, const struct bundle *bundle)
 {
     struct upstream_cuid_state *cuid = bundle->cuid;
@@ -37,6 +24,7 @@ static void create(struct relay *relay, struct bundle *bundle, struct scope *sco
 {
     struct install *install = loose_claim(relay, bundle, scope);
     bool claimed = install != NULL;
+    int64_t not_before = serial_not_before(relay, bundle);
 
     if (!claimed) {
         install = install_new(relay, bundle->cuid, counter_take(relay, relay->install_ids, IDS_A_BLOCK));
@@ -44,24 +32,35 @@ static void create(struct relay *relay, struct bundle *bundle, struct scope *sco
             return; /* the bundle stays unserved; its mitigations wait, and are tried again with the next change */
         install->scope = scope_ref(scope);
         install->trigger = bundle->trigger;
+        install->payer = relay->payer;
+        if (relay->payer)
+            relay->payer->install_count++;
         install->mid = next_mid(relay, bundle);
         /* A job is there as soon as it is handed over; what it reports comes later. */
         install->state = bundle->cuid->job ? INSTALL_LIVE : INSTALL_PUT;
         install->status = bundle_status(bundle);
         install->awaited = !bundle->cuid->job;
+        if (serial_track(relay, install) != 0) {
+            install_remove(relay, install);
+            return;
+        }
         install_block(install);
     }
-    install->hop_limit = fewest_hops(bundle);
+    install->hop_limit = hop_fewest(bundle);
     install->kept = true;
     install_attach(relay, install, bundle);
     if (claimed)
         return; /* sent when the upstream is up, if it was not answered */
     record_install(relay, install);
-    install_send(relay, install);
+    if (not_before <= relay->now) {
+        install_send(relay, install);
+        return;
+    }
+    install->retry_ms = not_before;
+    install_schedule(relay, install);
 }
 
-/* Fewer hops left must be told on: only so does a loop of gateways come to its end (RFC 8768). */
-static void keep(struct relay *relay, int64_t now, struct install *install, uint8_t hops)
+static void keep(struct relay *relay, int64_t now, struct install *install)
 {
     install->kept = true;
     if (install->superseded) {
@@ -72,11 +71,7 @@ static void keep(struct relay *relay, int64_t now, struct install *install, uint
         install_plan_refresh(install, now);
         install_schedule(relay, install);
     }
-    if (!install->bundle->cuid->merges || hops >= install->hop_limit)
-        return;
-    install->hop_limit = hops;
-    install->awaited = true;
-    install_send(relay, install);
+    hop_follow(relay, install);
 }
 
 /* A later request that overlaps it may be there: then the upstream has deleted this one (section 4.4.1.3). */
@@ -88,7 +83,7 @@ static bool overtaken(const struct install *install)
     {
         if (other->mid > install->mid && other->sent && other->scope &&
             (other->state == INSTALL_PUT || other->state == INSTALL_LIVE) &&
-            scope_overlap(&other->scope->target, &install->scope->target))
+            scope_parts_overlap(&other->scope->target, &install->scope->target))
             return true;
     }
     return false;
@@ -107,9 +102,9 @@ static int settle_part(void *arg, struct scope *part)
 
     DL_FOREACH(settling->bundle->installs, install)
     {
-        if (!install->kept && install->scope && scope_equal(&install->scope->target, &part->target) &&
+        if (!install->kept && install->scope && scope_parts_equal(&install->scope->target, &part->target) &&
             !overtaken(install)) {
-            keep(settling->relay, settling->now, install, fewest_hops(settling->bundle));
+            keep(settling->relay, settling->now, install);
             scope_unref(part);
             return 0;
         }
@@ -208,6 +203,7 @@ static void settle(struct relay *relay, int64_t now, struct bundle *bundle)
         settle_parts(relay, now, bundle);
     } else if (bundle->installs) {
         bundle->installs->kept = true;
+        hop_follow(relay, bundle->installs);
     } else {
         create(relay, bundle, bundle->demands->scope);
     }

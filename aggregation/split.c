@@ -11,6 +11,8 @@
 
 #include "aggregation/union.h"
 
+#define PREFIX_LEAST 5u /* bytes of the shortest: "::/0" and its head */
+
 struct cut {
     const struct wire_target *whole; /* for ports and protocols, which go into every part */
     size_t body_max;
@@ -29,8 +31,11 @@ size_t scope_size(const struct wire_target *target)
 
 static bool fits(const struct cut *cut, const struct wire_target *target)
 {
-    size_t size = scope_size(target);
+    size_t size;
 
+    if (target->prefix_count > cut->body_max / PREFIX_LEAST)
+        return false; /* the many need not be written out to see it */
+    size = scope_size(target);
     return size > 0 && size <= cut->body_max;
 }
 

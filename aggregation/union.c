@@ -265,3 +265,35 @@ bool scope_covers(const struct wire_target *outer, const struct wire_target *inn
            names_covered(&outer->aliases, &inner->aliases, by_text) && ports_covered(outer, inner) &&
            protocols_covered(outer, inner);
 }
+
+/* ---- Parts ---- */
+
+static bool prefix_before(const struct wire_prefix *a, const struct wire_prefix *b)
+{
+    return scope_prefix_compare(a, b) < 0 && !scope_prefix_contains(a, b);
+}
+
+/* Sorted and disjoint, so the last one of the first ends before the other begins: mostly there is no more to see. */
+static bool ends_before(const struct wire_target *a, const struct wire_target *b)
+{
+    return a->prefix_count == 0 || b->prefix_count == 0 ||
+           prefix_before(&a->prefixes[a->prefix_count - 1], b->prefixes);
+}
+
+static bool named(const struct wire_target *target)
+{
+    return target->fqdns.count + target->uris.count + target->aliases.count > 0;
+}
+
+bool scope_parts_overlap(const struct wire_target *a, const struct wire_target *b)
+{
+    if ((ends_before(a, b) || ends_before(b, a)) && !(named(a) && named(b)))
+        return false;
+    return scope_overlap(a, b);
+}
+
+bool scope_parts_equal(const struct wire_target *a, const struct wire_target *b)
+{
+    return a->prefix_count == b->prefix_count && a->fqdns.count == b->fqdns.count && a->uris.count == b->uris.count &&
+           (a->prefix_count == 0 || scope_prefix_compare(a->prefixes, b->prefixes) == 0) && scope_equal(a, b);
+}

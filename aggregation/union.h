@@ -30,3 +30,8 @@ size_t scope_size(const struct wire_target *target);
  * returned non-zero; parts handed over before that are the caller's.
  */
 int scope_split(const struct scope *whole, size_t body_max, int (*part)(void *arg, struct scope *part), void *arg);
+
+/* scope_overlap and scope_equal for canonical targets: parts of one bundle, of which most are disjoint, and seen
+ * to be so at their ends. */
+bool scope_parts_overlap(const struct wire_target *a, const struct wire_target *b);
+bool scope_parts_equal(const struct wire_target *a, const struct wire_target *b);

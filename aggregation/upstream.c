@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregation/leaving.h"
 #include "aggregation/relay_state.h"
 
 #define RETRY_REFUSED_MS 30000 /* after 5.03 without Max-Age */
@@ -38,14 +39,17 @@ static void accepted(struct relay *relay, int64_t now, struct install *install,
 
     install->state = INSTALL_LIVE;
     install->refusal = 0;
-    install->efficacy = false;
+    install->efficacy = install->open = install->doubtful = false;
     install->answered_ms = now;
+    install->hops_accepted = install->hops_sent; /* fewer may wait to be sent already */
     if (body && body->type == WIRE_MITIGATION && body->scope_count == 1) {
         if (body->scopes[0].has_lifetime)
             lifetime = body->scopes[0].lifetime;
         set_conflict(install, body->scopes[0].conflict);
     }
     set_granted(install, now, lifetime);
+    if (!answer->repeated || install->granted_until_ms > install->lasts_until_ms)
+        install->lasts_until_ms = install->granted_until_ms;
     if (!was_live)
         record_install(relay, install);
     if (install->bundle)
@@ -94,7 +98,7 @@ static bool serves_all(const struct bundle *bundle)
     return true;
 }
 
-/* Does somebody wait for the verdict on it? */
+/* Does somebody wait to hear whether it is accepted at all? A refresh that waits hears when it is tried again. */
 static bool waited_for(const struct install *install)
 {
     const struct demand *demand;
@@ -103,7 +107,7 @@ static bool waited_for(const struct install *install)
         return false;
     DL_FOREACH2(install->bundle->demands, demand, bundle_next)
     {
-        if (demand->mitigation->wait != WAIT_NONE)
+        if (demand->mitigation->wait == WAIT_CREATED)
             return true;
     }
     return false;
@@ -120,22 +124,25 @@ static bool held_up(const struct install *install)
 {
     const struct install *other;
 
-    DL_FOREACH2(install->cuid->installs, other, cuid_next)
-    {
-        if ((other->state == INSTALL_WITHDRAW || (!other->cuid->merges && undecided(other))) &&
-            other->mid > install->mid && other->trigger == install->trigger && other->scope && install->scope &&
-            scope_overlap(&other->scope->target, &install->scope->target))
+    if (leaving_above(install))
+        return true;
+    for (other = install->cuid->merges ? NULL : install->cuid->installs; other; other = other->cuid_next) {
+        if (undecided(other) && other->mid > install->mid && other->trigger == install->trigger && other->scope &&
+            install->scope && scope_overlap(&other->scope->target, &install->scope->target))
             return true;
     }
     return false;
 }
 
-static void refused(struct relay *relay, int64_t now, struct install *install,
+/* True: what was asked for is denied, now or for good. */
+static bool refused(struct relay *relay, int64_t now, struct install *install,
                     const struct relay_upstream_answer *answer)
 {
     const struct wire_message *body = answer->body;
     int64_t wait = answer->max_age > 0 ? answer->max_age * 1000 : RETRY_REFUSED_MS;
 
+    install->open = false;
+    install->doubtful = install->doubtful || answer->repeated;
     install->refusal = answer->code;
     install->refusal_max_age = answer->max_age;
     install->efficacy = false;
@@ -145,15 +152,16 @@ static void refused(struct relay *relay, int64_t now, struct install *install,
     if (answer->code == 508)
         relay->effects->alert(relay->arg, "hop-limit", install->diagnostic);
     if (install->state == INSTALL_LIVE)
-        return; /* a refresh of what stays until its lifetime ends */
+        return false; /* a refresh of what stays until its lifetime ends */
     if (answer->code == 409 && held_up(install)) {
         install->refusal = 0;
         install->retry_ms = now + RETRY_HELD_UP_MS;
-        return;
+        return false;
     }
     if (install->superseded) { /* what replaces it was there first: nothing is lost */
-        install_remove(relay, install);
-        return;
+        install->state = INSTALL_REFUSED;
+        install_withdraw(relay, install);
+        return false;
     }
     /* 5.03 is "not now": it is tried again, unless the client is told no. So is what only its scope was changed
      * of, while what it was before still stands for everybody. */
@@ -167,6 +175,7 @@ static void refused(struct relay *relay, int64_t now, struct install *install,
     /* The client was told that it is accepted, and another upstream may have its part of it. */
     if (relay->fan_out && install->state == INSTALL_REFUSED && !waited_for(install))
         relay->effects->alert(relay->arg, "part-refused", install_target(relay, install)->name);
+    return true;
 }
 
 static void withdrawn(struct relay *relay, int64_t now, struct install *install,
@@ -179,9 +188,12 @@ static void withdrawn(struct relay *relay, int64_t now, struct install *install,
     if (answer->code / 100 == 5) {
         install->retry_ms =
             now + (answer->max_age > 0 && answer->max_age < 3600 ? answer->max_age * 1000 : RETRY_REFUSED_MS);
+        if (relay->serial)
+            serial_resists(relay, install);
         return;
     }
-    relay->effects->alert(relay->arg, "withdraw-refused", install_target(relay, install)->name);
+    if (!install->resists)
+        relay->effects->alert(relay->arg, "withdraw-refused", install_target(relay, install)->name);
     install_remove(relay, install);
 }
 
@@ -198,12 +210,13 @@ static void tell(struct relay *relay, int64_t now, struct bundle *bundle)
     {
         told[count++] = demand->mitigation;
     }
-    for (size_t i = 0; i < count; i++) {
+    /* Verdicts first: when one that asked for too much is gone, the others may not be refused any more. */
+    for (size_t i = 0; i < count; i++)
         if (!told[i]->gone.queued)
             verdict_check(relay, now, told[i], false);
+    for (size_t i = 0; i < count; i++)
         if (!told[i]->gone.queued)
             feedback(relay, now, told[i]);
-    }
     free(told);
 }
 
@@ -218,18 +231,27 @@ static void finish(struct relay *relay, int64_t now, struct bundle *bundle)
 void relay_install_answer(struct relay *relay, int64_t now, struct install *install,
                           const struct relay_upstream_answer *answer)
 {
-    struct bundle *bundle = install->bundle;
+    struct bundle *bundle;
 
-    if (install->state == INSTALL_GONE || (install->pending && install->state == INSTALL_WITHDRAW))
+    relay->now = now;
+    if (relay->serial)
+        serial_heard(relay, install->cuid);
+    bundle = install->bundle;
+    if (install->state == INSTALL_GONE || (install->pending && install->state == INSTALL_WITHDRAW)) {
+        effects_flush(relay);
         return;
+    }
+    install->silent_ms = RELAY_FOREVER;
     if (install->state == INSTALL_WITHDRAW) {
         withdrawn(relay, now, install, answer);
     } else if (answer->code / 100 == 2) {
         install->awaited = false;
         accepted(relay, now, install, answer);
+        serial_accepted(install);
     } else if (!collided(relay, install, answer)) {
         install->awaited = false;
-        refused(relay, now, install, answer);
+        if (refused(relay, now, install, answer) && relay->serial && serial_refused(relay, install))
+            bundle = NULL;
     }
     if (install->state != INSTALL_GONE)
         install_schedule(relay, install);
@@ -237,7 +259,9 @@ void relay_install_answer(struct relay *relay, int64_t now, struct install *inst
         tell(relay, now, bundle);
     if (install->state == INSTALL_LIVE) {
         install->refusal = 0; /* told; it stands */
-        if (install->bundle)
+        if (install->bundle && answer->code == 508 && install->hops_sent < install->hops_accepted)
+            hop_reached(relay, now, install->bundle, install->hops_sent);
+        else if (install->bundle)
             settle_answered(relay, install->bundle);
     }
     finish(relay, now, NULL);
@@ -282,9 +306,16 @@ static void take_status(struct relay *relay, int64_t now, struct install *instal
 
 void relay_install_status(struct relay *relay, int64_t now, struct install *install, const struct wire_scope *status)
 {
-    if (!install_wanted(install))
+    relay->now = now;
+    if (relay->serial)
+        serial_heard(relay, install->cuid);
+    if (!install_wanted(install)) {
+        effects_flush(relay);
         return;
+    }
     take_status(relay, now, install, status);
+    if (relay->serial)
+        serial_status(relay, install);
     install_schedule(relay, install);
     finish(relay, now, install->bundle);
 }
@@ -312,7 +343,9 @@ static int send_waiting_of(void *arg, struct upstream_cuid *cuid)
 
 void relay_upstream_up(struct relay *relay, int64_t now, size_t target, struct requester *owner)
 {
-    (void)now;
+    relay->now = now;
+    if (relay->serial)
+        serial_up(relay, target, owner);
     relay_upstream_cuid_each(relay, target, owner, send_waiting_of, relay);
     effects_flush(relay);
 }
@@ -344,7 +377,11 @@ static void withdraw_unknown(struct relay *relay, struct upstream_cuid_state *cu
         return; /* the next repair sees it again */
     install->mid = scope->mid;
     install->sent = true;
-    install->state = INSTALL_WITHDRAW;
+    if (relay->serial) /* nobody else is asked for this before it is gone */
+        install->scope = scope_new(&scope->target);
+    leaving_add(install);
+    if (relay->serial)
+        serial_track(relay, install);
     record_install(relay, install);
     install_send(relay, install);
 }
@@ -360,6 +397,8 @@ static void compare(struct relay *relay, int64_t now, struct install *install, c
     if (install->state != INSTALL_LIVE)
         return; /* its put is under way, and says more than this list */
     take_status(relay, now, install, there);
+    if (relay->serial)
+        serial_status(relay, install);
     if (there)
         install->answered_ms = now;
     install_schedule(relay, install);
@@ -375,8 +414,11 @@ void relay_upstream_listed(struct relay *relay, int64_t now, struct upstream_cui
     bool *known = calloc(count ? count : 1, sizeof(*known));
     struct install *install, *next;
 
+    relay->now = now;
     if (!sorted || !known)
         goto out;
+    if (relay->serial)
+        serial_heard(relay, cuid);
     for (size_t i = 0; i < count; i++)
         sorted[i] = &scopes[i];
     qsort(sorted, count, sizeof(*sorted), by_mid);
@@ -402,6 +444,7 @@ void relay_job_report(struct relay *relay, int64_t now, size_t target, uint64_t 
 {
     struct install *install;
 
+    relay->now = now;
     HASH_FIND(hh, relay->installs, &id, sizeof(id), install);
     if (!install || install->cuid->public.target != target || !install->bundle)
         return;

@@ -12,10 +12,12 @@ void verdict_wait(struct relay *relay, int64_t now, struct mitigation *mitigatio
         mitigation->wait = wait;
         mitigation->wait_until_ms = now + relay->policy->response_wait_ms;
     }
-    if (mitigation->exchange_count == RELAY_EXCHANGES)
-        relay->effects->ignore(relay->arg, exchange); /* four repeats wait already */
-    else
-        mitigation->exchanges[mitigation->exchange_count++] = exchange;
+    if (mitigation->exchange_count == RELAY_EXCHANGES) { /* the oldest is the one that nobody may wait for any more */
+        relay->effects->ignore(relay->arg, mitigation->exchanges[0]);
+        memmove(mitigation->exchanges, mitigation->exchanges + 1, (RELAY_EXCHANGES - 1) * sizeof(void *));
+        mitigation->exchange_count--;
+    }
+    mitigation->exchanges[mitigation->exchange_count++] = exchange;
 }
 
 static void stop_waiting(struct mitigation *mitigation)
@@ -45,6 +47,7 @@ static void answer_refusal(struct relay *relay, void *exchange, const struct ins
 {
     const char *name = install_target(relay, install)->name;
     struct wire_conflict *conflict;
+    char names[sizeof(install->diagnostic)];
 
     switch (install->refusal) {
     case 409:
@@ -63,8 +66,10 @@ static void answer_refusal(struct relay *relay, void *exchange, const struct ins
                     "refused by upstream %s: %s", name, install->diagnostic);
         return;
     case 508:
-        /* The names of those on the loop; ours is put in front where the response is sent (RFC 8768). */
-        answer_text(relay, exchange, 508, -1, "%s", install->diagnostic);
+        /* With our name among them this is not passed on (RFC 8768 section 4). The client is told all the same who
+         * is on the loop (RFC 9132 section 9), by an answer of our own. */
+        hop_names(install->diagnostic, relay->policy->name, names, sizeof(names));
+        answer_text(relay, exchange, 508, -1, "%s", names);
         return;
     default:
         /* What concerns the gateway and not the client (4.01, 5.00, ...) is "unable to handle". */

@@ -13,7 +13,9 @@ static bool is_space(char c)
 /* A name may hold what a token and a host may not: a comma would make two elements of one. */
 static char written(char c)
 {
-    return isalnum((unsigned char)c) || (c && strchr("!#$%&'*+-.^_`|~:[]", c)) ? c : '-';
+    static const char dash = '-';
+
+    return isalnum((unsigned char)c) || (c && strchr("!#$%&'*+-.^_`|~:[]", c)) ? c : dash;
 }
 
 static bool is_name(const char *text, size_t length, const char *name)
@@ -81,7 +83,8 @@ int via_append(const char *via, const char *version, const char *name, char *buf
 
     if (start < 0 || at >= size || length >= size - at)
         return -1;
-    for (size_t i = 0; i <= length; i++)
-        buffer[at + i] = i < length ? written(name[i]) : '\0';
+    for (size_t i = 0; i < length; i++)
+        buffer[at + i] = written(name[i]);
+    buffer[at + length] = '\0';
     return 0;
 }

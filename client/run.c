@@ -183,7 +183,8 @@ static void request(struct run *run)
 
 static int open_link(struct run *run)
 {
-    static const struct link_handlers handlers = {link_up, link_down, sid_wanted, alert};
+    static const struct link_handlers handlers = {
+        .up = link_up, .down = link_down, .sid_wanted = sid_wanted, .alert = alert};
     const struct client_options *options = run->options;
     uint8_t key[64];
     struct link_server server = {options->host, options->port, options->addresses, options->address_count};

@@ -10,6 +10,7 @@
 #include "aggregation/catalog_upstream.h"
 #include "aggregation/relay.h"
 #include "gateway/filters.h"
+#include "gateway/data_upstreams.h"
 #include "gateway/policy.h"
 #include "gateway/store/store.h"
 #include "northbound/mitigator/mitigator.h"
@@ -33,6 +34,7 @@ struct gateway {
     struct southbound *southbound;
     struct catalog *catalog;
     struct data_server *data;
+    struct data_upstreams *data_upstreams;
     struct filters *filters;
     struct northbound *northbound;
     struct driver *drivers; /* by mitigator of the configuration */
@@ -359,8 +361,12 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
     gateway->catalog = catalog_new();
     if (!gateway->catalog)
         return -1;
-    gateway->data = data_open(gateway->loop, config, gateway->relay, gateway->store, gateway->catalog, NULL, now_ms,
-                              error, error_size);
+    gateway->data_upstreams = data_upstreams_open(gateway->loop, config, &gateway->policy.relay, gateway->catalog,
+                                                  gateway->northbound, now_ms, error, error_size);
+    if (!gateway->data_upstreams)
+        return -1;
+    gateway->data = data_open(gateway->loop, config, gateway->relay, gateway->store, gateway->catalog,
+                              data_upstreams_hook(gateway->data_upstreams), now_ms, error, error_size);
     if (!gateway->data)
         return -1;
     gateway->filters = filters_new(gateway->catalog, gateway->relay);
@@ -388,6 +394,7 @@ static void start(struct gateway *gateway)
     southbound_start(gateway->southbound);
     northbound_start(gateway->northbound);
     data_start(gateway->data);
+    data_upstreams_start(gateway->data_upstreams);
     catalog_client_each(gateway->catalog, note_filters, gateway->filters);
 }
 
@@ -462,6 +469,11 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
         gateway->closing++;
         data_close(gateway->data, part_closed, gateway);
         gateway->data = NULL;
+    }
+    if (gateway->data_upstreams) { /* data asks nothing any more */
+        gateway->closing++;
+        data_upstreams_close(gateway->data_upstreams, part_closed, gateway);
+        gateway->data_upstreams = NULL;
     }
     if (gateway->northbound) {
         gateway->closing++;

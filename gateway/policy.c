@@ -76,6 +76,12 @@ static void set_targets(struct policy *policy, const struct config *config, bool
             (struct relay_target){.name = config->mitigators[i].name, .kind = RELAY_MITIGATOR};
 }
 
+static const enum relay_fan_out fan_outs[] = {
+    [CONFIG_FAN_OUT_ALL] = RELAY_FAN_OUT_ALL,
+    [CONFIG_FAN_OUT_BY_PREFIX] = RELAY_FAN_OUT_BY_PREFIX,
+    [CONFIG_FAN_OUT_SERIAL] = RELAY_FAN_OUT_SERIAL,
+};
+
 static const enum relay_recursion recursions[] = {
     [CONFIG_RECURSION_NEVER] = RELAY_RECURSION_NEVER,
     [CONFIG_RECURSION_MANUAL] = RELAY_RECURSION_MANUAL,
@@ -98,7 +104,8 @@ int policy_make(struct policy *policy, const struct config *config)
         .name = config->gateway.name,
         .targets = policy->targets,
         .target_count = count,
-        .fan_out = config->fan_out == CONFIG_FAN_OUT_BY_PREFIX ? RELAY_FAN_OUT_BY_PREFIX : RELAY_FAN_OUT_ALL,
+        .fan_out = fan_outs[config->fan_out],
+        .failover_wait_ms = config->failover_wait_ms,
         .recursion = recursions[config->recursion],
         .recursion_hold_ms = RECURSION_HOLD_MS,
         .response_wait_ms = config->response_wait_ms,

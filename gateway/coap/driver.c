@@ -186,7 +186,8 @@ static void on_tick(uv_timer_t *tick)
         else if (now - session->started > COAP_HANDSHAKE_TIMEOUT)
             session_end(session, DOTS_DOWN_HANDSHAKE, "no answer: the handshake took too long");
     }
-    if (endpoint->watched == NULL)
+    handshake_expire(endpoint, now);
+    if (endpoint->watched == NULL && endpoint->underway == NULL)
         uv_timer_stop(tick);
 }
 

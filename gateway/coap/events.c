@@ -49,7 +49,7 @@ static void on_up(coap_session_t *coap)
 }
 
 /* An object of ours for a session that has to go, as it can be left only after the turn. */
-static void dismiss(coap_session_t *coap, const char *why)
+void events_dismiss(coap_session_t *coap, const char *why)
 {
     struct dots_session *session = coap_session_get_app_data(coap);
     if (session == NULL) {
@@ -67,7 +67,7 @@ static void on_accepted(coap_session_t *coap)
 {
     struct dots_endpoint *endpoint = endpoint_of(coap);
     if (is_tcp(coap) && endpoint->handshakes > endpoint->handshakes_max)
-        dismiss(coap, "the limit of handshakes under way is reached");
+        events_dismiss(coap, "the limit of handshakes under way is reached");
 }
 
 /*
@@ -76,7 +76,7 @@ static void on_accepted(coap_session_t *coap)
  */
 void events_missed(coap_session_t *coap)
 {
-    dismiss(coap, "libcoap missed the end of the handshake");
+    events_dismiss(coap, "libcoap missed the end of the handshake");
 }
 
 static void on_error(coap_session_t *coap)

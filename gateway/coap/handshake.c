@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 #define HANDSHAKE_REPEATS 20 /* more than fit into COAP_HANDSHAKE_TIMEOUT */
 
@@ -36,9 +37,32 @@ static void report_client(const struct handshake *handshake)
 
 static void uncount(struct handshake *handshake)
 {
-    if (handshake->counted)
-        handshake->endpoint->handshakes--;
+    if (!handshake->counted)
+        return;
+    handshake->endpoint->handshakes--;
     handshake->counted = false;
+    handshake->coap = NULL;
+    DL_DELETE2(handshake->endpoint->underway, handshake, before, newer);
+}
+
+static void count(struct handshake *handshake, coap_session_t *coap)
+{
+    handshake->counted = true;
+    handshake->coap = coap;
+    handshake->started = uv_now(handshake->endpoint->loop);
+    handshake->endpoint->handshakes++;
+    DL_APPEND2(handshake->endpoint->underway, handshake, before, newer);
+    driver_watch(handshake->endpoint);
+}
+
+/* libcoap waits for the rest of a flight as long as for the next request of an idle session, which is minutes. */
+void handshake_expire(struct dots_endpoint *endpoint, uint64_t now)
+{
+    for (struct handshake *oldest = endpoint->underway; oldest != NULL; oldest = oldest->newer) {
+        if (now - oldest->started <= COAP_HANDSHAKE_TIMEOUT)
+            return;
+        events_dismiss(oldest->coap, "the handshake took too long");
+    }
 }
 
 /* CRYPTO_EX_free: runs in SSL_free. */
@@ -146,8 +170,7 @@ static void start(SSL *ssl, coap_session_t *coap)
     if (handshake->server) {
         gate_know(handshake);
         SSL_set_psk_server_callback(ssl, endpoint->psk_lookup != NULL ? psk_for_client : NULL);
-        handshake->counted = true;
-        endpoint->handshakes++;
+        count(handshake, coap);
         return;
     }
     /* libcoap counts the repetitions of all flights together; driver.c bounds the time instead. */

@@ -60,6 +60,7 @@ struct dots_endpoint {
     size_t listeners;
 
     struct dots_session *sessions, *due, *watched; /* heads of lists */
+    struct handshake *underway;                    /* of clients, the oldest first */
     struct dots_session *connecting;               /* inside coap_new_client_session: it has no application data yet */
     struct dots_session *reading;                  /* whose record is being read: see resets.c */
 
@@ -103,7 +104,10 @@ struct dots_session {
 
 /* One (D)TLS handshake, kept with its SSL; freed with it. */
 struct handshake {
-    struct handshake *next; /* in the gate */
+    struct handshake *next;           /* in the gate */
+    struct handshake *newer, *before; /* among those under way */
+    coap_session_t *coap;             /* server; as long as it is under way */
+    uint64_t started;                 /* uv_now */
     struct dots_endpoint *endpoint;
     struct dots_session *session; /* client: from the start; server: once it is up */
     bool server, datagrams, done, counted;
@@ -143,6 +147,7 @@ void session_copy_peer(struct sockaddr_in6 *to, const struct sockaddr *from);
 int events_handle(coap_session_t *coap, coap_event_t event);
 void events_nack(coap_session_t *coap, const coap_pdu_t *sent, coap_nack_reason_t reason, coap_mid_t mid);
 void events_missed(coap_session_t *coap);
+void events_dismiss(coap_session_t *coap, const char *why);
 void events_ping(coap_session_t *coap, const coap_pdu_t *received, coap_mid_t mid);
 
 /* tls.c, handshake.c, psk.c, tickets.c, resumption.c, identity.c */
@@ -156,6 +161,7 @@ struct handshake *handshake_of(const SSL *ssl);
 void handshake_info(const SSL *ssl, int where, int result);
 int handshake_hello(SSL *ssl, int *alert, void *arg);
 void handshake_why(const struct handshake *handshake, char *text, size_t size);
+void handshake_expire(struct dots_endpoint *endpoint, uint64_t now);
 unsigned psk_for_client(SSL *ssl, const char *identity, unsigned char *key, unsigned size);
 unsigned psk_for_server(SSL *ssl, const char *hint, char *identity, unsigned identity_size, unsigned char *key,
                         unsigned size);

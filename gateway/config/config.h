@@ -93,6 +93,14 @@ struct config_server {
     struct config_strings addresses; /* numeric; empty: host is resolved (off the loop) */
 };
 
+/* The data channel of an upstream (RFC 8783). */
+struct config_upstream_data {
+    bool given;                      /* key data is there */
+    char *host;                      /* the DNS name that its certificate must have; default: of the first server */
+    uint16_t port;                   /* TCP; default 443 */
+    struct config_strings addresses; /* numeric; empty: host is resolved; default with host: of the first server */
+};
+
 enum config_upstream_identity { CONFIG_IDENTITY_GATEWAY, CONFIG_IDENTITY_CLIENT };
 enum config_upstream_sessions { CONFIG_SESSIONS_SHARED, CONFIG_SESSIONS_PER_CLIENT };
 
@@ -106,7 +114,8 @@ struct config_upstream {
     enum config_upstream_sessions sessions;
     struct config_prefixes owns;
     bool insert_cdid; /* key insert-cdid; default: domain-side server and identity client */
-    uint16_t mtu;     /* key mtu: path MTU; default 1280, 576..9000 */
+    struct config_upstream_data data;
+    uint16_t mtu; /* key mtu: path MTU; default 1280, 576..9000 */
 };
 
 enum config_fan_out { CONFIG_FAN_OUT_ALL, CONFIG_FAN_OUT_BY_PREFIX, CONFIG_FAN_OUT_SERIAL };
@@ -175,6 +184,7 @@ struct config {
     struct config_upstream *upstreams;
     size_t upstream_count;
     enum config_fan_out fan_out;
+    uint32_t failover_wait_ms; /* key failover-wait, for fan-out serial; default 10s, 1s..10m */
     enum config_recursion recursion;
     enum config_conflicts conflicts;
     uint32_t response_wait_ms;

@@ -111,6 +111,16 @@ static const struct config_key keys_server[] = {
     {0},
 };
 
+static const struct config_key keys_upstream_data[] = {
+    KEY("host", host, FIELD(config_upstream_data, host),
+        "the name that the server's certificate must have; sent as SNI", .shown = "that of the first of servers"),
+    KEY("port", integer, FIELD(config_upstream_data, port), "TCP port", .min = 1, .max = 65535, .fallback = "443"),
+    KEY("addresses", list, ENTRIES(config_upstream_data, addresses.at, addresses.count),
+        "where it is; without any, host is resolved", .of = &config_type_address, .max = 64,
+        .shown = "without host those of the first of servers"),
+    {0},
+};
+
 static const struct config_key keys_upstream[] = {
     KEY("name", name, FIELD(config_upstream, name), "the upstream's name in logs and tools", .max = 64,
         .required = true),
@@ -126,6 +136,8 @@ static const struct config_key keys_upstream[] = {
         WORDS("shared", "per-client"), .fallback = "shared"),
     KEY("owns", list, ENTRIES(config_upstream, owns.at, owns.count),
         "address space of this upstream, for fan-out by-prefix", .of = &config_type_prefix, .max = 65536),
+    KEY("data", map, FIELD(config_upstream, data), "its data channel: aliases and filtering rules are kept there, too",
+        .keys = keys_upstream_data, .check = config_rule_upstream_data),
     KEY("insert-cdid", boolean, FIELD(config_upstream, insert_cdid), "add 'cdid' to requests",
         .shown = "true with domain-side server and identity client, else false"),
     KEY("mtu", integer, FIELD(config_upstream, mtu), "path MTU in bytes; a larger request is split", .min = 576,
@@ -236,6 +248,9 @@ const struct config_key config_keys_root[] = {
         .of = &config_type_map, .keys = keys_upstream, .max = 64),
     KEY("fan-out", choice, FIELD(config, fan_out), "which upstreams are asked", WORDS("all", "by-prefix", "serial"),
         .fallback = "all"),
+    KEY("failover-wait", milliseconds, FIELD(config, failover_wait_ms),
+        "with fan-out serial: an upstream that does not answer for so long is silent, and the next one is asked",
+        .min = 1000, .max = 600000, .fallback = "10s"),
     KEY("recursion", choice, FIELD(config, recursion), "with mitigators and upstreams: are upstreams asked as well?",
         WORDS("never", "manual", "on-exceeded", "always"), .fallback = "always"),
     KEY("conflicts", choice, FIELD(config, conflicts),

@@ -9,7 +9,6 @@ static bool both_sides(const struct config *config)
 }
 
 const struct unimplemented config_unimplemented[] = {
-    {"fan-out", "serial", NULL, "fan-out: serial is not implemented yet; write all or by-prefix"},
     {"recursion", "manual", both_sides,
      "recursion: manual needs the control tool, which is not in this version; write on-exceeded, always or never"},
     {"admin.socket", NULL, NULL, "socket: the control socket is not implemented in this version; remove the key"},

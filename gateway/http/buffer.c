@@ -9,16 +9,16 @@
 uint8_t *buffer_room(struct buffer *buffer, size_t size)
 {
     size_t length = buffer_length(buffer);
-    if (buffer->capacity - buffer->end >= size && buffer->data != NULL)
+    if (buffer->data != NULL && buffer->capacity - buffer->end >= size)
         return buffer->data + buffer->end;
     if (size > SIZE_MAX / 4 || length > SIZE_MAX / 4)
         return NULL;
-    if (buffer->start > 0) {
+    if (buffer->data != NULL && buffer->start > 0) {
         memmove(buffer->data, buffer->data + buffer->start, length);
         buffer->start = 0;
         buffer->end = length;
     }
-    if (buffer->capacity - length < size || buffer->data == NULL) {
+    if (buffer->data == NULL || buffer->capacity - length < size) {
         size_t capacity = buffer->capacity > CAPACITY_MIN ? buffer->capacity : CAPACITY_MIN;
         while (capacity - length < size)
             capacity *= 2;

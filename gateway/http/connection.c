@@ -6,6 +6,7 @@
 
 #include "gateway/log/log.h"
 
+#define KEEPALIVE 60                    /* s */
 #define DISCARDED_MAX ((size_t)1 << 20) /* bytes read and dropped while lingering */
 
 void connection_doom(struct connection *connection)
@@ -267,6 +268,7 @@ static bool admit(struct connection *connection, bool local)
     }
     if (server->tls == NULL)
         return start_protocol(connection, &protocol_http1) == 0;
+    tls_rotate(server);
     connection->ssl = tls_accept(server->tls, connection);
     return connection->ssl != NULL;
 }
@@ -294,11 +296,13 @@ int connection_accept(struct http_server *server, uv_stream_t *listener, bool lo
     server->counters.connections++;
     if (uv_accept(listener, &connection->uv.stream) != 0 || !admit(connection, local)) {
         destroy(connection);
-        return -1;
+        return 0;
     }
     server->counters.accepted++;
-    if (!local)
+    if (!local) {
         uv_tcp_nodelay(&connection->uv.tcp, 1);
+        uv_tcp_keepalive(&connection->uv.tcp, 1, KEEPALIVE); /* a watcher that is cut off is noticed */
+    }
     turn_start_tick(server);
     channel_read(connection, true);
     return 0;

@@ -23,7 +23,7 @@ struct http_exchange *exchange_new(struct connection *connection)
     if (exchange->next != NULL)
         exchange->next->back = &exchange->next;
     connection->exchanges = exchange;
-    exchange_charge(exchange, sizeof *exchange);
+    exchange_count(exchange, sizeof *exchange);
     return exchange;
 }
 
@@ -34,9 +34,14 @@ bool exchange_charge(struct http_exchange *exchange, size_t size)
     size_t used = server->counters.memory;
     if (size > server->limits.memory || used > server->limits.memory - size)
         return false;
-    server->counters.memory += size;
-    exchange->memory += size;
+    exchange_count(exchange, size);
     return true;
+}
+
+void exchange_count(struct http_exchange *exchange, size_t size)
+{
+    exchange->server->counters.memory += size;
+    exchange->memory += size;
 }
 
 void exchange_forget_request(struct http_exchange *exchange)
@@ -70,6 +75,8 @@ static void let_go(struct http_exchange *exchange)
 void exchange_end(struct http_exchange *exchange)
 {
     exchange->ended = true;
+    if (exchange->outgoing.kind == OUTGOING_STREAM)
+        exchange->outgoing.ended = true; /* nobody can write any more */
     exchange_forget_request(exchange);
     exchange_wake(exchange);
     let_go(exchange);

@@ -1,6 +1,7 @@
 /*
- * flood: frames that cost us and bring no request (RFC 9113 section 10.5): resets, PING, SETTINGS, PRIORITY, empty
- * DATA, CONTINUATION, and window updates far beyond what was sent. A bucket of them is borne, then ENHANCE_YOUR_CALM.
+ * flood: frames that cost us and bring no request (RFC 9113 section 10.5): resets (CVE-2023-44487), PING, SETTINGS,
+ * PRIORITY, empty DATA, CONTINUATION, and window updates far beyond what was sent. A bucket of them is borne, then
+ * ENHANCE_YOUR_CALM.
  *
  * nghttp2 bounds some of these itself, each release others; here the bounds are the same with all.
  */

@@ -18,11 +18,12 @@ static int step(struct head_scan *scan, char c)
 {
     switch (scan->state) {
     case REQUEST_LINE: /* RFC 9112 section 3: single spaces, and nothing else that is not visible */
-        if (c == '\r')
+        if (c == '\r') {
+            scan->request_line = scan->position;
             return scan->spaces == 2 ? LF : -1;
+        }
         if (c == ' ')
             return ++scan->spaces <= 2 ? REQUEST_LINE : -1;
-        scan->request_line = scan->position + 1;
         return is_control(c) || c == '\t' ? -1 : REQUEST_LINE;
     case LINE_START: /* section 5.2: no folding */
         if (c == '\r')

@@ -88,7 +88,8 @@ struct http_limits {
     unsigned header_count;           /* 100; more: 431 */
     size_t header_bytes; /* 16384; request line and header, decoded (RFC 9113 section 10.5.1); more: 414, 431 */
     size_t body_bytes;   /* 1 MiB; more: 413 */
-    size_t memory;       /* 256 MiB; of all requests and responses under way; above it new requests get 503 */
+    size_t memory; /* 256 MiB; of requests and responses under way, besides 128 KiB a busy connection; above it new
+                      requests get 503 */
     size_t stream_queue; /* 256 KiB; what is written to a stream and not yet sent; above it it is dropped */
     unsigned header_ms;  /* 10000; from accept to the end of the handshake, and for a header; 408 */
     unsigned body_ms;    /* 60000; 408 */

@@ -6,6 +6,9 @@
 
 #define CHUNK_FRAME 16 /* size, CRLF before and behind */
 
+static const uint8_t line_end[] = {'\r', '\n'};
+static const uint8_t last_chunk[] = {'0', '\r', '\n', '\r', '\n'};
+
 static int put_framing(struct connection *connection, struct buffer *to)
 {
     struct http1 *http1 = connection->state;
@@ -54,11 +57,11 @@ static ssize_t put_chunk(struct outgoing *outgoing, struct buffer *to)
         char size[24];
         snprintf(size, sizeof size, "%04zx\r\n", (size_t)got);
         memcpy(room, size, 6);
-        memcpy(room + 6 + got, "\r\n", 2);
+        memcpy(room + 6 + got, line_end, sizeof line_end);
         buffer_added(to, (size_t)got + 8);
     } else if (got == 0) {
-        memcpy(room, "0\r\n\r\n", 5);
-        buffer_added(to, 5);
+        memcpy(room, last_chunk, sizeof last_chunk);
+        buffer_added(to, sizeof last_chunk);
     }
     return got;
 }

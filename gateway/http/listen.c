@@ -10,36 +10,83 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+union socket {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+};
+
 struct listener {
     struct http_server *server;
     struct listener *next;
-    bool local;
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
-    } uv;
+    bool local, closing, closed;
+    bool turning_away, again; /* again: somebody waits for that to be over */
+    union socket uv;
+    union socket turned_away; /* to be accepted and closed when there is no memory: libuv waits for an accept */
 };
 
-static void on_connection(uv_stream_t *stream, int status)
+static int socket_init(const struct listener *listener, union socket *to)
 {
-    struct listener *listener = stream->data;
-    if (status == 0)
-        connection_accept(listener->server, stream, listener->local);
+    uv_loop_t *loop = listener->server->loop;
+    return listener->local ? uv_pipe_init(loop, &to->pipe, 0) : uv_tcp_init(loop, &to->tcp);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_connection(uv_stream_t *stream, int status);
+
+static void try_free(struct listener *listener)
 {
-    struct listener *listener = handle->data;
     struct http_server *server = listener->server;
+    if (!listener->closed || listener->turning_away)
+        return;
     free(listener);
     server->handles--;
     server_try_closed(server);
 }
 
+static void on_turned_away(uv_handle_t *handle)
+{
+    struct listener *listener = handle->data;
+    listener->turning_away = false;
+    if (listener->again && !listener->closing) {
+        listener->again = false;
+        on_connection(&listener->uv.stream, 0);
+    }
+    try_free(listener);
+}
+
+static void turn_away(struct listener *listener)
+{
+    if (listener->turning_away) {
+        listener->again = true;
+        return;
+    }
+    if (socket_init(listener, &listener->turned_away) != 0)
+        return;
+    listener->turning_away = true;
+    listener->turned_away.handle.data = listener;
+    if (uv_accept(&listener->uv.stream, &listener->turned_away.stream) == 0)
+        listener->server->counters.turned_away++;
+    uv_close(&listener->turned_away.handle, on_turned_away);
+}
+
+static void on_connection(uv_stream_t *stream, int status)
+{
+    struct listener *listener = stream->data;
+    if (status == 0 && connection_accept(listener->server, stream, listener->local) != 0)
+        turn_away(listener);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct listener *listener = handle->data;
+    listener->closed = true;
+    try_free(listener);
+}
+
 static void listener_close(struct listener *listener)
 {
+    listener->closing = true;
     uv_close(&listener->uv.handle, on_closed);
 }
 
@@ -59,8 +106,7 @@ static struct listener *listener_new(struct http_server *server, bool local)
         return NULL;
     listener->server = server;
     listener->local = local;
-    int done = local ? uv_pipe_init(server->loop, &listener->uv.pipe, 0) : uv_tcp_init(server->loop, &listener->uv.tcp);
-    if (done != 0) {
+    if (socket_init(listener, &listener->uv) != 0) {
         free(listener);
         return NULL;
     }
@@ -126,8 +172,12 @@ static int clear_path(const char *path, char *error, size_t error_size)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct stat status;
-    if (lstat(path, &status) != 0 && errno == ENOENT)
-        return 0;
+    if (lstat(path, &status) != 0) {
+        if (errno == ENOENT)
+            return 0;
+        snprintf(error, error_size, "%s: %s", path, strerror(errno));
+        return -1;
+    }
     if (!S_ISSOCK(status.st_mode)) {
         snprintf(error, error_size, "%s: exists and is not a socket; move it away or configure another path", path);
         return -1;

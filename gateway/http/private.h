@@ -34,7 +34,8 @@ struct http_server {
     char *name;
     struct http_limits limits;
     struct http_counters counters;
-    SSL_CTX *tls; /* NULL: plain */
+    SSL_CTX *tls;    /* NULL: plain */
+    uint64_t sealed; /* uv_now since when its tickets have their key */
     struct listener *listeners;
     struct connection *connections;         /* head of a list */
     struct connection *ready, **ready_tail; /* queue */
@@ -195,6 +196,7 @@ struct peer *peer_new(uv_stream_t *stream, bool secure);
 void peer_unref(struct peer *peer);
 
 /* connection.c */
+/* -1: out of memory, and nobody was accepted. */
 int connection_accept(struct http_server *server, uv_stream_t *listener, bool local);
 void connection_doom(struct connection *connection);
 void connection_visit(struct connection *connection);
@@ -212,6 +214,7 @@ void channel_goodbye(struct connection *connection);
 
 /* tls.c */
 SSL_CTX *tls_new(const struct http_tls *tls, char *error, size_t error_size);
+void tls_rotate(struct http_server *server); /* gives tickets a new key when it is time */
 SSL *tls_accept(SSL_CTX *context, struct connection *connection);
 void tls_failure(char *text, size_t size);
 const struct protocol *tls_protocol(const SSL *ssl);
@@ -232,8 +235,9 @@ bool target_is_authority(const char *text, size_t length);
 
 /* exchange.c */
 struct http_exchange *exchange_new(struct connection *connection);
-bool exchange_charge(struct http_exchange *exchange, size_t size);
-void exchange_received(struct http_exchange *exchange); /* to be told */
+bool exchange_charge(struct http_exchange *exchange, size_t size); /* against limits.memory */
+void exchange_count(struct http_exchange *exchange, size_t size);  /* what is taken whatever the limit says */
+void exchange_received(struct http_exchange *exchange);            /* to be told */
 void exchange_tell(struct connection *connection);
 void exchange_refuse(struct http_exchange *exchange, unsigned status); /* answered by us */
 void exchange_detach(struct http_exchange *exchange);                  /* may free it */

@@ -80,7 +80,8 @@ static int keep_headers(struct http_exchange *exchange, const struct http_header
             fields_add(&exchange->response, headers[i].name, name, headers[i].value, value) != 0)
             return -1;
     }
-    return exchange_charge(exchange, exchange->response.capacity) ? 0 : -1;
+    exchange_count(exchange, exchange->response.capacity);
+    return 0;
 }
 
 static bool has_no_body(const struct http_exchange *exchange)
@@ -127,9 +128,7 @@ void http_respond_with(struct http_exchange *exchange, unsigned status, const st
         outgoing_release(&outgoing);
     } else {
         /* What the caller holds already is counted, so that it is the next request that is refused. */
-        size_t size = body_length;
-        exchange->server->counters.memory += size;
-        exchange->memory += size;
+        exchange_count(exchange, body_length);
         answer(exchange, status, headers, header_count, &outgoing);
     }
     exchange_end(exchange);
@@ -205,7 +204,6 @@ int http_stream_write(struct http_exchange *exchange, const void *data, size_t l
 
 void http_stream_end(struct http_exchange *exchange)
 {
-    exchange->outgoing.ended = true;
     exchange_end(exchange);
 }
 

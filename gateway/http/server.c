@@ -77,6 +77,7 @@ struct http_server *http_open(uv_loop_t *loop, const struct http_settings *setti
             server_free(server);
             return NULL;
         }
+        server->sealed = uv_now(loop);
     }
     turn_open(server);
     return server;
@@ -94,6 +95,7 @@ int http_reload_tls(struct http_server *server, const struct http_tls *tls, char
         return -1;
     SSL_CTX_free(server->tls); /* connections that are up hold it, too */
     server->tls = fresh;
+    server->sealed = uv_now(server->loop);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "gateway/http/private.h"
 
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
@@ -153,6 +154,18 @@ SSL_CTX *tls_new(const struct http_tls *tls, char *error, size_t error_size)
     }
     SSL_CTX_free(context);
     return NULL;
+}
+
+/* A ticket of before costs its client a whole handshake. */
+void tls_rotate(struct http_server *server)
+{
+    unsigned char keys[80]; /* name, HMAC, cipher */
+    uint64_t now = uv_now(server->loop);
+    if (now - server->sealed < TICKET_LIFETIME * 1000ULL || RAND_bytes(keys, sizeof keys) != 1)
+        return;
+    if (SSL_CTX_set_tlsext_ticket_keys(server->tls, keys, sizeof keys) == 1)
+        server->sealed = now;
+    OPENSSL_cleanse(keys, sizeof keys);
 }
 
 /* An SSL reads and writes the buffers of its connection. */

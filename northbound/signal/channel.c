@@ -142,6 +142,7 @@ static void begin(struct channel *channel, uint64_t now)
 static void told_up(struct link *link)
 {
     link->outage = false;
+    link->silent_at = 0;
     link->retry_at = LINK_NEVER;
     link->handlers->up(link->arg);
 }
@@ -217,6 +218,20 @@ static void beat(struct channel *channel, uint64_t now)
     heartbeat_sent(&channel->heartbeat, now);
 }
 
+static void told_silent(struct link *link, uint64_t now)
+{
+    if (link->silent_at)
+        return;
+    link->silent_at = now;
+    if (link->handlers->silent)
+        link->handlers->silent(link->arg);
+}
+
+static bool heard_again(const struct link *link)
+{
+    return link->silent_at && link->current && link->current->heard_at > link->silent_at;
+}
+
 /* False: the channel is gone. */
 static bool run(struct channel *channel, uint64_t now)
 {
@@ -237,6 +252,7 @@ static bool run(struct channel *channel, uint64_t now)
             return false;
         }
         connect_suspect(link); /* in an attack the session is not considered terminated (section 4.7) */
+        told_silent(link, now);
     }
     beat(channel, now);
     return true;
@@ -244,6 +260,11 @@ static bool run(struct channel *channel, uint64_t now)
 
 void channels_run(struct link *link, uint64_t now)
 {
+    if (heard_again(link)) {
+        link->silent_at = 0;
+        if (link->handlers->heard)
+            link->handlers->heard(link->arg);
+    }
     if (link->current)
         run(link->current, now);
     if (link->next)
@@ -262,6 +283,8 @@ uint64_t channels_due(const struct link *link)
     uint64_t due = link->current ? channel_due(link->current) : LINK_NEVER;
     uint64_t next = link->next ? channel_due(link->next) : LINK_NEVER;
 
+    if (heard_again(link))
+        return link_now(link);
     return next < due ? next : due;
 }
 

@@ -227,6 +227,8 @@ static void transmit(struct exchange *exchange, uint64_t now)
     }
     exchange->beside = false;
     exchange->known = true;
+    exchange->repeated = exchange->repeated || exchange->begun || exchange->confirmable || link->next;
+    exchange->begun = true;
     if (exchange->sends++ == 0)
         exchange->first_sent_at = now;
     exchange->sent_at = now;
@@ -427,6 +429,11 @@ void link_exchange_nack(struct exchange *exchange)
         fail(exchange, LINK_TIMEOUT);
         link_schedule(exchange->link);
     }
+}
+
+bool link_repeated(const struct exchange *exchange)
+{
+    return exchange->repeated;
 }
 
 void link_repeat(struct exchange *exchange)

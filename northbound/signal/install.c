@@ -114,7 +114,8 @@ static void report(struct delivery *delivery, int code, const struct wire_messag
                    int64_t max_age)
 {
     struct northbound *northbound = delivery->leg->upstream->northbound;
-    struct relay_upstream_answer answer = {.code = code, .body = body, .diagnostic = diagnostic, .max_age = max_age};
+    struct relay_upstream_answer answer = {
+        .code = code, .body = body, .diagnostic = diagnostic, .max_age = max_age, .repeated = delivery->repeated};
 
     leg_kick(delivery->leg);
     relay_install_answer(northbound->relay, northbound->now(), delivery->install, &answer);
@@ -170,6 +171,7 @@ static void answered(void *arg, enum link_result result, const struct dots_respo
     char text[DIAGNOSTIC_MAX];
     const char *diagnostic;
 
+    delivery->repeated = link_repeated(delivery->request);
     delivery->request = NULL;
     if (result == LINK_TOO_LARGE) {
         report_too_large(delivery);

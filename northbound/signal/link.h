@@ -64,6 +64,10 @@ struct link_handlers {
     /* For the operators: "session-lost", "redirected", "redirect-loop", "redirect-failed", "redirect-over",
      * "config-refused". */
     void (*alert)(void *arg, const char *event, const char *text);
+    /* In an attack a session without answers to missing-hb-allowed heartbeats goes on (section 4.7): that it is
+     * silent, and that something was heard over it again. Either may be NULL. */
+    void (*silent)(void *arg);
+    void (*heard)(void *arg);
 };
 
 /* Session parameters in the units of enum wire_config_parameter. */
@@ -139,6 +143,8 @@ struct exchange *link_request(struct link *link, const struct link_request *requ
 /* Registers an observation anew, with the same token (RFC 7641 section 3.3.1). A notification of the old
  * registration that comes meanwhile counts as well: it is alive. */
 void link_repeat(struct exchange *exchange);
+/* May it have arrived more than once? Then an answer says nothing of what became of the other ones. */
+bool link_repeated(const struct exchange *exchange);
 /* The handler is not called any more. deregister: an observation is also ended at the server (RFC 7641
  * section 3.6), with one request that is not repeated. */
 void link_cancel(struct exchange *exchange, bool deregister);

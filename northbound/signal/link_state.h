@@ -143,6 +143,8 @@ struct exchange {
     bool confirmable, observe, if_match, delivering, cancelled;
     uint8_t hop_limit, method, path_count, query_count;
     bool beside;     /* goes out on the second session only */
+    bool begun;      /* sent, on whatever session */
+    bool repeated;   /* ... and perhaps more than once */
     bool known;      /* sent on the session in use */
     bool registered; /* ... and answered with a notification */
     int32_t sequence;
@@ -167,6 +169,7 @@ struct link {
     uint64_t race_at;    /* start of the last one of purpose CONNECT */
     uint64_t retry_at;   /* of the next one; LINK_NEVER: none is planned */
     uint64_t replace_at; /* no second session before this */
+    uint64_t silent_at;  /* since when the session in use is silent in an attack; 0: it is not */
     uint64_t probe_at;
     uint64_t redirect_pause_until; /* an alternate server that cannot be reached is not tried again before */
     struct redirect redirect;

@@ -42,6 +42,7 @@ struct delivery {
     size_t length;          /* of the request's body */
     enum delivery_place place;
     bool withdrawing, registering, doubted;
+    bool repeated;                              /* what was answered last */
     struct delivery *prev, *next;               /* of its place */
     struct delivery *failed_prev, *failed_next; /* of the leg's failed ones */
 };

@@ -51,13 +51,12 @@ static void on_down(void *arg, const char *text)
         return;
     leg->down = true;
     if (upstream->down++ == 0) /* once an outage, not once a leg */
-        log_warning("upstream-down", "upstream %s: %s. Requests for it are kept and sent when it is back",
-                    upstream->config->name, text);
-}
-
-static void on_sid_wanted(void *arg)
-{
-    sid_wanted(arg);
+        log_warning("upstream-down", "upstream %s: %s. %s", upstream->config->name, text,
+                    upstream->northbound->config->fan_out == CONFIG_FAN_OUT_SERIAL
+                        ? "Requests for it go to the next upstream that can take them"
+                        : "Requests for it are kept and sent when it is back");
+    if (leg->shared || leg->owner)
+        relay_upstream_down(upstream->northbound->relay, upstream->northbound->now(), upstream->target, leg->owner);
 }
 
 static void on_alert(void *arg, const char *event, const char *text)
@@ -75,8 +74,37 @@ static void on_alert(void *arg, const char *event, const char *text)
     log_warning(event, "upstream %s, for %s: %s", upstream->config->name, of_whom(leg), text);
 }
 
-static const struct link_handlers handlers = {
-    .up = on_up, .down = on_down, .sid_wanted = on_sid_wanted, .alert = on_alert};
+/* Without anything that says the opposite it still mitigates: what that means is the relay's. */
+static void on_silent(void *arg)
+{
+    struct leg *leg = arg;
+    struct northbound *northbound = leg->upstream->northbound;
+
+    on_alert(leg, "session-silent", "no answers to heartbeats, but in an attack the session is kept");
+    if (leg->shared || leg->owner)
+        relay_upstream_down(northbound->relay, northbound->now(), leg->upstream->target, leg->owner);
+}
+
+static void on_heard(void *arg)
+{
+    struct leg *leg = arg;
+    struct northbound *northbound = leg->upstream->northbound;
+
+    if (leg->shared || leg->owner)
+        relay_upstream_up(northbound->relay, northbound->now(), leg->upstream->target, leg->owner);
+}
+
+static void on_sid_wanted(void *arg)
+{
+    sid_wanted(arg);
+}
+
+static const struct link_handlers handlers = {.up = on_up,
+                                              .down = on_down,
+                                              .sid_wanted = on_sid_wanted,
+                                              .alert = on_alert,
+                                              .silent = on_silent,
+                                              .heard = on_heard};
 
 /* ---- Legs ---- */
 

@@ -24,6 +24,18 @@ static void reply_collision(struct southbound *southbound, const struct south_cl
     south_reply_message(southbound, exchange, DOTS_CODE(4, 9), DOTS_NO_MAX_AGE, -1, &message);
 }
 
+/* The cuid is another client's: because the request went in a circle, or because two took the same. */
+static void refuse_cuid(struct southbound *southbound, const struct relay_put *put, const struct south_client *client,
+                        struct dots_exchange *exchange)
+{
+    if (!relay_came_back(southbound->relay, put)) {
+        reply_collision(southbound, client, exchange);
+        return;
+    }
+    south_log_refusal(southbound, client, DOTS_CODE(5, 8), "this gateway sent the request itself: a loop of gateways");
+    south_reply_empty(exchange, DOTS_CODE(5, 8));
+}
+
 /* Consumes held; the message stays the caller's. */
 static void hand_over(struct southbound *southbound, struct south_held *held, const struct wire_scope *scope,
                       uint32_t mid, bool if_match, uint8_t hop_limit)
@@ -39,7 +51,7 @@ static void hand_over(struct southbound *southbound, struct south_held *held, co
     };
 
     if (!relay_cuid_allowed(southbound->relay, &put.requester)) {
-        reply_collision(southbound, held->peer->client, held->exchange);
+        refuse_cuid(southbound, &put, held->peer->client, held->exchange);
         south_held_free(southbound, held);
         return;
     }
@@ -297,7 +309,10 @@ void south_put(struct south_session *session, const struct dots_request *request
         south_refuse(session, request->exchange, DOTS_CODE(4, 12), DOTS_NO_MAX_AGE,
                      "If-Match: must be empty (RFC 9132 section 4.4.3)");
     } else if (!relay_cuid_allowed(southbound->relay, &requester)) {
-        reply_collision(southbound, session->client, request->exchange);
+        struct relay_put put = {.requester = requester, .mid = path->mid, .scope = &message->scopes[0]};
+
+        put.hop_limit = request->hop_limit > 0 ? (uint8_t)request->hop_limit : 0;
+        refuse_cuid(southbound, &put, session->client, request->exchange);
     } else if ((code = check(session, request, path, &message->scopes[0], &expanded, reason)) != 0) {
         south_refuse(session, request->exchange, code, DOTS_NO_MAX_AGE, reason);
     } else if (store_failing(southbound->store)) {

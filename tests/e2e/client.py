@@ -112,9 +112,11 @@ class Client:
         self.gateway, self.credentials, self.directory = gateway, credentials, directory
         self.transport, self.cuid = transport, cuid
         self.started = started if started is not None else []
+        self.within = []  # what it is started by: a namespace of its own
 
     def arguments(self, *words):
-        argv = [program("dots-client"), "-s", f"{self.gateway.host}:{self.gateway.port}", "-a", self.gateway.address]
+        argv = [*self.within, program("dots-client"), "-s", f"{self.gateway.host}:{self.gateway.port}"]
+        argv += ["-a", self.gateway.address]
         if self.transport:
             argv += ["-T", self.transport]
         if isinstance(self.credentials, Psk):

@@ -195,7 +195,7 @@ class Session(Channel):
 
     def __init__(self, gateway, credentials, transport="udp", *flags):
         version = ["-dtls1_2"] if transport == "udp" else [] if "-tls1_3" in flags else ["-tls1_2"]
-        argv = ["s_client", "-quiet", "-no_ign_eof", "-connect", target(gateway)]
+        argv = ["s_client", "-quiet", "-nocommands", "-no_ign_eof", "-connect", target(gateway)]
         super().__init__([*argv, *version, *credential_flags(credentials), *flags], transport)
         self.next_mid = secrets.randbelow(65536)
         self.heard = []  # what came and was no response somebody waited for

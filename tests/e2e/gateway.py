@@ -34,6 +34,7 @@ class Gateway:
         self.file = self.directory / "dotsgw.yaml"
         self.process = None
         self.command = None  # another than the program of the build
+        self.within = []  # what it is started by: a namespace of its own
         self.starts = 0
         self.data_port = None
         self.crashed = False
@@ -76,7 +77,7 @@ class Gateway:
         self.starts += 1
         self.crashed = False
         files = self.directory / f"out.{self.starts}", self.directory / f"log.{self.starts}"
-        self.process = Process([*(self.command or [program("dotsgw")]), "-c", self.file], *files)
+        self.process = Process([*self.within, *(self.command or [program("dotsgw")]), "-c", self.file], *files)
         wait_for(
             lambda: self.logged(r" notice start: ") or not self.running(),
             lambda: f"the start of {self.name}: {self.log}",

@@ -46,3 +46,13 @@ def has_ipv6():
         return True
     except OSError:
         return False
+
+
+@contextlib.contextmanager
+def silence(server):
+    """Something takes the server's datagrams and says nothing, so that nobody is refused; then the server starts."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hole:
+        hole.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # libcoap sets it as well: both for a moment
+        hole.bind((server.address, server.port))
+        yield
+        server.start()

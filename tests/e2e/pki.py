@@ -61,7 +61,7 @@ class Authority:
 
     @staticmethod
     def _builder(subject, issuer, key, start, end):
-        now = datetime.datetime.utcnow()
+        now = datetime.datetime.now(datetime.timezone.utc)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)

@@ -1,14 +1,13 @@
 """An upstream that is down, silent, late, empty, or sends away: the request is kept, and delivered when it can be."""
 
-import contextlib
 import signal
-import socket
 import time
 
 import pytest
 
 from fixtures import AT_ONCE, gateway_entry
 from gateway import client_entry
+from network import silence
 from pki import derived_cuid
 from waiting import never_within, wait_for
 
@@ -40,16 +39,6 @@ def gw(server, make_relay, identity):
 @pytest.fixture
 def web(gw, make_client, pki):
     return make_client(gw, pki.certificate("web.test"))
-
-
-@contextlib.contextmanager
-def silence(server):
-    """Something takes the server's datagrams and says nothing, so that nobody is refused; then the server starts."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hole:
-        hole.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # libcoap sets it as well: both for a moment
-        hole.bind((server.address, server.port))
-        yield
-        server.start()
 
 
 def wait_status(client, mid, status, deadline=15):

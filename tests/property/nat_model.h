@@ -103,10 +103,12 @@ static inline bool six_mapped(const struct world *world)
     return false;
 }
 
-/* fd00:1::/48 is mapped, the rest of fd00::/16 is not. */
+/* fd00:1::/48 may be mapped, other private prefixes never are; public ones pass where no IPv6 is mapped. */
 static inline bool six_inside(const struct world *world, const struct wire_prefix *prefix)
 {
-    return six_mapped(world) && prefix->addr[0] == 0xfd && !(prefix->addr[3] == 1);
+    if (prefix->addr[0] == 0xfd)
+        return world->policy.nat_count && !(six_mapped(world) && prefix->addr[3] == 1);
+    return six_mapped(world) && prefix->addr[5] != 1;
 }
 
 /* Can it be said outside, as one target? Each external address must have the same ports in the end. */
@@ -165,6 +167,7 @@ static inline bool is_external(const struct world *world, uint32_t address)
 
 static inline void random_prefix(struct wire_prefix *prefix)
 {
+    static const char *const sixes[] = {"fd00:1:0", "fd00:2:0", "2001:db8:2"};
     char text[48];
     uint32_t what = random_below(20);
 
@@ -179,7 +182,7 @@ static inline void random_prefix(struct wire_prefix *prefix)
     else if (what < 18)
         snprintf(text, sizeof(text), "198.51.100.1/32");
     else
-        snprintf(text, sizeof(text), "%s:%x::/64", random_below(2) ? "fd00:1:0" : "fd00:2:0", random_below(4));
+        snprintf(text, sizeof(text), "%s:%x::/64", sixes[random_below(3)], random_below(4));
     assert_int_equal(wire_prefix_parse(text, false, prefix), 0);
 }
 

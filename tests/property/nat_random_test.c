@@ -76,7 +76,7 @@ static void check_leaving(struct history *history, const struct wire_target *tar
 
         if (prefix->family == 6) {
             assert_false(six_inside(&history->world, prefix) ||
-                         (six_mapped(&history->world) && prefix->addr[0] == 0xfd));
+                         (history->world.policy.nat_count && prefix->addr[0] == 0xfd));
             continue;
         }
         for (uint32_t k = 0; k < size_of(prefix); k++) {

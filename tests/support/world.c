@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <uthash.h>
+
 void world_note(struct world *world, const char *format, ...)
 {
     char line[WORLD_LINE];
@@ -80,36 +82,52 @@ static void add_conflict(char *line, const struct wire_conflict *conflict)
     add_target(line, &conflict->target);
 }
 
+/* Is the process still alive for one effect more? */
+static bool happens(struct world *world)
+{
+    if (world->dies_after > 0 && --world->dies_after == 0)
+        world->dead = true;
+    return !world->dead;
+}
+
+static void effect_ignored(struct world *world, void *exchange)
+{
+    if (world->on_answer)
+        world->on_answer(world, exchange, NULL);
+    else
+        free(exchange);
+}
+
 static void effect_answer(void *arg, void *exchange, const struct relay_answer *answer)
 {
     struct world *world = arg;
     char line[WORLD_LINE] = "";
 
-    if (world->on_answer) {
-        world->on_answer(world, exchange, answer);
+    if (!happens(world)) {
+        effect_ignored(world, exchange);
         return;
     }
-    add(line, "answer %s %d.%02d", (char *)exchange, answer->code / 100, answer->code % 100);
-    if (answer->body && answer->body->scopes[0].has_mid)
-        add(line, " mid=%u lifetime=%lld", answer->body->scopes[0].mid, (long long)answer->body->scopes[0].lifetime);
-    if (answer->body && answer->body->scopes[0].conflict)
-        add_conflict(line, answer->body->scopes[0].conflict);
-    if (answer->diagnostic)
-        add(line, " \"%s\"", answer->diagnostic);
-    world_note(world, "%s", line);
-    free(exchange);
+    if (!world->quiet) {
+        add(line, "answer %s %d.%02d", (char *)exchange, answer->code / 100, answer->code % 100);
+        if (answer->body && answer->body->scopes[0].has_mid)
+            add(line, " mid=%u lifetime=%lld", answer->body->scopes[0].mid,
+                (long long)answer->body->scopes[0].lifetime);
+        if (answer->body && answer->body->scopes[0].conflict)
+            add_conflict(line, answer->body->scopes[0].conflict);
+        if (answer->diagnostic)
+            add(line, " \"%s\"", answer->diagnostic);
+        world_note(world, "%s", line);
+    }
+    if (world->on_answer)
+        world->on_answer(world, exchange, answer);
+    else
+        free(exchange);
 }
 
 static void effect_ignore(void *arg, void *exchange)
 {
-    struct world *world = arg;
-
-    if (world->on_answer) {
-        world->on_answer(world, exchange, NULL);
-        return;
-    }
-    world_note(world, "ignore %s", (char *)exchange);
-    free(exchange);
+    world_note(arg, "ignore %s", (char *)exchange);
+    effect_ignored(arg, exchange);
 }
 
 static void effect_changed(void *arg, const struct mitigation *mitigation, bool gone)
@@ -118,6 +136,8 @@ static void effect_changed(void *arg, const struct mitigation *mitigation, bool 
     struct wire_scope scope;
     char line[WORLD_LINE] = "";
 
+    if (world->quiet || world->dead)
+        return;
     add(line, "%s %s/%u", gone ? "gone" : "notify", mitigation_requester(mitigation)->cuid, mitigation_mid(mitigation));
     if (!gone) {
         mitigation_represent(mitigation, world->now, MITIGATION_ALL, &scope);
@@ -145,6 +165,8 @@ static void note_install(struct world *world, const char *what, struct install *
     struct wire_scope scratch;
     char line[WORLD_LINE] = "";
 
+    if (world->quiet)
+        return;
     relay_install_request(install, world->now, &request, &scratch);
     add(line, "%s %s", what, world->targets[cuid->target].name);
     if (cuid->cdid[0])
@@ -168,6 +190,8 @@ static void effect_install(void *arg, struct install *install)
 {
     struct world *world = arg;
 
+    if (!happens(world))
+        return;
     note_install(world, "put", install);
     if (world->on_install)
         world->on_install(world, install, false);
@@ -177,6 +201,8 @@ static void effect_withdraw(void *arg, struct install *install)
 {
     struct world *world = arg;
 
+    if (!happens(world))
+        return;
     note_install(world, "withdraw", install);
     if (world->on_install)
         world->on_install(world, install, true);
@@ -196,14 +222,23 @@ static void effect_cuid_gone(void *arg, struct upstream_cuid *cuid)
     (void)cuid;
 }
 
+static void job(struct world *world, struct install *install, bool stop)
+{
+    if (!happens(world))
+        return;
+    note_install(world, stop ? "stop" : "start", install);
+    if (world->on_job)
+        world->on_job(world, install, stop);
+}
+
 static void effect_job_start(void *arg, struct install *install)
 {
-    note_install(arg, "start", install);
+    job(arg, install, false);
 }
 
 static void effect_job_stop(void *arg, struct install *install)
 {
-    note_install(arg, "stop", install);
+    job(arg, install, true);
 }
 
 static int effect_make_cuid(void *arg, size_t target, const struct requester *owner, uint32_t attempt, char cuid[23])
@@ -219,7 +254,10 @@ static int effect_make_cuid(void *arg, size_t target, const struct requester *ow
 
 static void effect_alert(void *arg, const char *event, const char *text)
 {
-    world_note(arg, "alert %s %s", event, text);
+    const struct world *world = arg;
+
+    if (!world->dead)
+        world_note(arg, "alert %s %s", event, text);
 }
 
 /* ---- The store ---- */
@@ -242,6 +280,8 @@ static int change(struct world *world, int table, const char *key, size_t key_le
     else
         world->first = record;
     world->last = record;
+    if (!world->open)
+        world->open = record;
     return 0;
 }
 
@@ -249,6 +289,7 @@ void world_preload(struct world *world, int table, const char *key, const uint8_
 {
     change(world, table, key, strlen(key), value, length);
     world->last->sequence = world->committed = ++world->sequence;
+    world->open = NULL;
 }
 
 static int effect_store_put(void *arg, int table, const char *key, size_t key_length, const uint8_t *value,
@@ -267,10 +308,10 @@ static uint64_t effect_store_submit(void *arg)
     struct world *world = arg;
 
     world->sequence++;
-    for (struct world_record *record = world->first; record; record = record->next)
-        if (record->sequence == 0)
-            record->sequence = world->sequence;
-    if (!world->hold)
+    for (struct world_record *record = world->open; record; record = record->next)
+        record->sequence = world->sequence;
+    world->open = NULL;
+    if (happens(world) && !world->hold)
         world->committed = world->sequence;
     return world->sequence;
 }
@@ -306,50 +347,50 @@ static void settle(struct world *world)
 
 void world_commit(struct world *world)
 {
-    world->committed = world->sequence;
+    if (!world->dead)
+        world->committed = world->sequence;
     settle(world);
 }
 
-static bool same(const struct world_record *a, const struct world_record *b)
+static void record_free(struct world_record *record)
 {
-    return a->table == b->table && a->key_length == b->key_length && memcmp(a->key, b->key, a->key_length) == 0;
+    free(record->value);
+    free(record);
 }
 
 /* Keeps the last committed change of each key, and none that deletes. */
 static void compact(struct world *world)
 {
-    struct world_record *kept = NULL, *record = world->first;
+    struct world_record *kept = NULL, *record = world->first, *next, *old;
 
-    while (record) {
-        struct world_record *next = record->next, **place = &kept;
-
-        while (*place && !same(*place, record))
-            place = &(*place)->next;
+    for (; record; record = next) {
+        next = record->next;
+        record->next = NULL;
         if (record->sequence == 0 || record->sequence > world->committed) {
-            free(record->value);
-            free(record);
-        } else {
-            if (*place) {
-                struct world_record *old = *place;
-
-                *place = old->next;
-                free(old->value);
-                free(old);
-            }
-            for (place = &kept; *place; place = &(*place)->next)
-                ;
-            record->next = NULL;
-            if (record->value) {
-                *place = record;
-            } else {
-                free(record);
-            }
+            record_free(record);
+            continue;
         }
-        record = next;
+        record->key[record->key_length] = (char)record->table; /* keys are of one table each */
+        HASH_FIND(hh, kept, record->key, record->key_length + 1, old);
+        if (old) {
+            HASH_DEL(kept, old);
+            record_free(old);
+        }
+        if (record->value)
+            HASH_ADD_KEYPTR(hh, kept, record->key, record->key_length + 1, record);
+        else
+            record_free(record);
     }
-    world->first = kept;
-    for (world->last = kept; world->last && world->last->next; world->last = world->last->next)
-        ;
+    world->first = world->last = world->open = NULL;
+    record = kept;
+    HASH_CLEAR(hh, kept);
+    for (; record; record = record->hh.next) { /* in the order of the changes */
+        if (world->last)
+            world->last->next = record;
+        else
+            world->first = record;
+        world->last = record;
+    }
 }
 
 void world_start(struct world *world)
@@ -377,9 +418,11 @@ void world_crash(struct world *world)
 {
     bool quiet = world->quiet;
 
-    world->quiet = true;
+    world->quiet = world->dead = true;
     relay_free(world->relay);
     world->quiet = quiet;
+    world->dead = false;
+    world->dies_after = 0;
     world_start(world);
 }
 
@@ -407,6 +450,7 @@ void world_init(struct world *world)
                                           .nat = world->nat,
                                           .recursion_hold_ms = 300000,
                                           .response_wait_ms = 1000,
+                                          .failover_wait_ms = 10000,
                                           .terminating_initial_ms = 120000,
                                           .terminating_max_ms = 300000,
                                           .mitigations_max = 100000,
@@ -420,51 +464,10 @@ void world_free(struct world *world)
     while (world->first) {
         struct world_record *next = world->first->next;
 
-        free(world->first->value);
-        free(world->first);
+        record_free(world->first);
         world->first = next;
     }
     for (size_t i = 0; i < world->journal_count; i++)
         free(world->journal[i]);
     free(world->journal);
-}
-
-bool world_find_target(const struct world *world, const char *name, size_t *target)
-{
-    for (*target = 0; *target < world->policy.target_count; (*target)++)
-        if (strcmp(world->targets[*target].name, name) == 0)
-            return true;
-    return false;
-}
-
-struct search {
-    const char *cuid;
-    uint32_t mid;
-    struct install *found;
-};
-
-static int match_install(void *arg, struct install *install)
-{
-    struct search *search = arg;
-
-    if (install_mid(install) == search->mid && (!search->found || install_wanted(search->found)))
-        search->found = install; /* one that is being withdrawn is answered before the next of its mid */
-    return 0;
-}
-
-static int match_cuid(void *arg, struct upstream_cuid *cuid)
-{
-    struct search *search = arg;
-
-    if (search->cuid && strcmp(search->cuid, cuid->cuid) != 0)
-        return 0;
-    return upstream_cuid_install_each(cuid, match_install, search);
-}
-
-struct install *world_install(struct world *world, size_t target, const char *cuid, uint32_t mid)
-{
-    struct search search = {.cuid = cuid, .mid = mid};
-
-    relay_upstream_cuid_each(world->relay, target, NULL, match_cuid, &search);
-    return search.found;
 }

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <uthash.h>
+
 #include "aggregation/relay.h"
 
 #define WORLD_TARGETS 8
@@ -16,12 +18,13 @@
 
 struct world_record {
     int table;
-    char key[512];
+    char key[513]; /* and, when it is looked up, its table */
     size_t key_length;
     uint8_t *value; /* NULL: a deletion */
     size_t length;
     uint64_t sequence; /* committed with this; 0: in the open batch */
     struct world_record *next;
+    UT_hash_handle hh;
 };
 
 struct world {
@@ -32,13 +35,18 @@ struct world {
     int64_t now;
     bool hold;                         /* commits wait for world_commit */
     struct world_record *first, *last; /* every change, in order */
+    struct world_record *open;         /* the first one that was not submitted */
+    unsigned dies_after;               /* so many effects more, commits among them; 0: it does not */
+    bool dead;                         /* nothing that it does reaches the outside; world_crash is to follow */
     uint64_t sequence, committed;
     char **journal; /* lines of effects, oldest first */
     size_t journal_count, journal_size;
     bool quiet; /* no journal: property tests look at the state */
     void (*on_install)(struct world *world, struct install *install, bool withdraw);
+    void (*on_job)(struct world *world, struct install *install, bool stop);
     void (*on_forget)(struct world *world, struct install *install);
-    void (*on_answer)(struct world *world, void *exchange, const struct relay_answer *answer); /* NULL: ignored */
+    /* Takes the exchange, which begins with its name (a string); answer NULL: ignored, or lost with the process. */
+    void (*on_answer)(struct world *world, void *exchange, const struct relay_answer *answer);
     void *user;
 };
 

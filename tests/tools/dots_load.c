@@ -460,13 +460,12 @@ static int parse(struct load *load, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static const struct link_handlers handlers = {link_is_in_use, link_is_down, sid_wanted, alert};
+    static const struct link_handlers handlers = {
+        .up = link_is_in_use, .down = link_is_down, .sid_wanted = sid_wanted, .alert = alert};
     static const uint32_t wanted[] = {30, 15, 5, 3, 200, 150}; /* RFC 9132 section 4.5.2 */
-    static struct load load = {.count = 1, .transports = DOTS_UDP};
+    static struct load load = {.count = 1, .transports = DOTS_UDP, .link = {.handlers = &handlers, .mitigating = true}};
 
     memcpy(load.link.wanted.mitigating, wanted, sizeof(wanted));
-    load.link.handlers = &handlers;
-    load.link.mitigating = true;
     if (parse(&load, argc, argv) != 0) {
         fputs(help, stderr);
         return 2;

@@ -139,7 +139,7 @@ static size_t resume_up_to_the_end(SSL_SESSION **ticket, const uint8_t **bytes)
 {
     start_raw();
     *ticket = SSL_get1_session(raw.ssl);
-    struct sockaddr_in server;
+    struct sockaddr_in server = {0};
     socklen_t length = sizeof server;
     assert_int_equal(getpeername(raw.descriptor, (struct sockaddr *)&server, &length), 0);
     SSL_shutdown(raw.ssl);

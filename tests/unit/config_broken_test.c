@@ -401,8 +401,6 @@ static void test_rfc7252_4_8_1_ack_random_factor_must_not_go_below_1(void **stat
 static void test_unimplemented(void **state)
 {
     static const struct broken rows[] = {
-        {GATEWAY TLS UPSTREAM "fan-out: serial\n", 4, 10,
-         "fan-out: serial is not implemented yet; write all or by-prefix"},
         {GATEWAY TLS UPSTREAM "recursion: manual\nmitigators: [ { name: m, driver: notify } ]\n", 4, 12,
          "recursion: manual needs the control tool, which is not in this version"},
         {GATEWAY TLS UPSTREAM "admin: { socket: /run/dotsgw/admin.sock }\n", 4, 18, "not implemented in this version"},

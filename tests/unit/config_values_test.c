@@ -161,6 +161,16 @@ static void test_example(void **state)
     config_free(config);
 }
 
+static void test_fan_out_serial(void **state)
+{
+    struct config *config = fixture_accept(MINIMAL "fan-out: serial\nfailover-wait: 3s\n");
+
+    (void)state;
+    assert_int_equal(config->fan_out, CONFIG_FAN_OUT_SERIAL);
+    assert_int_equal(config->failover_wait_ms, 3000);
+    config_free(config);
+}
+
 static void test_defaults(void **state)
 {
     struct config *config = fixture_accept(MINIMAL);
@@ -185,6 +195,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->fan_out, CONFIG_FAN_OUT_ALL);
     assert_int_equal(config->recursion, CONFIG_RECURSION_ALWAYS);
     assert_int_equal(config->conflicts, CONFIG_CONFLICTS_REJECT);
+    assert_int_equal(config->failover_wait_ms, 10000);
     assert_int_equal(config->response_wait_ms, 1000);
     assert_int_equal(config->mitigator_count, 0);
     assert_int_equal(config->nat_count, 0);
@@ -402,6 +413,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_example),
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_fan_out_serial),
         cmocka_unit_test(test_rfc9132_c_default_values),
         cmocka_unit_test(test_defaults_of_lists),
         cmocka_unit_test(test_defaults_that_depend),

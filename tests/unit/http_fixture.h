@@ -150,6 +150,8 @@ static UNUSED void client_open(struct client *client)
 
 static UNUSED void client_close(struct client *client)
 {
+    if (client->ssl != NULL) /* or its tickets would not count any more */
+        SSL_set_shutdown(client->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(client->ssl);
     SSL_CTX_free(client->context);
     if (client->fd >= 0)

@@ -166,9 +166,10 @@ static void test_rfc9113_8_1_a_body_that_is_too_long(void **state)
 static void test_rfc9113_10_5_1_header_lists(void **state)
 {
     (void)state;
-    char lines[8000] = REQUEST_TO("/");
+    char lines[8000];
+    int length = snprintf(lines, sizeof lines, "%s", REQUEST_TO("/"));
     for (int i = 0; i < 21; i++)
-        strcat(lines, "a: b\n");
+        length += snprintf(lines + length, sizeof lines - (size_t)length, "a: b\n");
     refused(1, lines, "431");
     /* One entry of the table, named again and again: small on the wire, large when decompressed. */
     char value[3001];
@@ -235,13 +236,8 @@ static void test_rfc9113_10_5_rapid_reset(void **state)
         length += 22 + size;
     }
     client_send(&frames.client, burst, length);
-    WAIT_FOR(client_ended(&frames.client));
+    expect_calm();
     assert_true(request_count < 10);
-    struct seen seen;
-    bool left = false;
-    while (next_frame(&frames, &seen))
-        left = left || seen.type == NGHTTP2_GOAWAY;
-    assert_true(left);
 }
 
 static void flood(uint8_t type, uint8_t flags, uint32_t stream, const void *payload, size_t length, int times)
@@ -318,6 +314,46 @@ static void test_a_stream_and_its_slow_watcher(void **state)
     WAIT_FOR(request_count == 2);
 }
 
+static void test_a_dropped_exchange_resets_its_stream_only(void **state)
+{
+    (void)state;
+    send_headers(&frames, 1, true, REQUEST_TO("/hold"));
+    send_headers(&frames, 3, true, REQUEST_TO("/hold"));
+    WAIT_FOR(held_count == 2);
+    http_drop(held[0]);
+    expect_reset(&frames, 1, NGHTTP2_CANCEL);
+    http_respond(held[1], 200, NULL, 0, "whole", 5);
+    held_count = 0;
+    expect_status(&frames, 3, "200");
+    expect_body(3, "whole");
+    assert_int_equal(gone_count, 0);
+}
+
+static ssize_t make_some(void *arg, uint8_t *to, size_t size)
+{
+    size_t *left = arg;
+    if (*left == 0)
+        return -1;
+    size = size < *left ? size : *left;
+    memset(to, 'm', size);
+    *left -= size;
+    return (ssize_t)size;
+}
+
+static void test_a_body_that_breaks_off_resets_its_stream(void **state)
+{
+    (void)state;
+    size_t left = 20000;
+    send_headers(&frames, 1, true, REQUEST_TO("/hold"));
+    WAIT_FOR(held_count == 1);
+    http_respond_source(held[0], 200, NULL, 0, &(struct http_source){.read = make_some, .arg = &left});
+    held_count = 0;
+    expect_status(&frames, 1, "200");
+    expect_reset(&frames, 1, NGHTTP2_INTERNAL_ERROR);
+    assert_int_equal(left, 0);
+    WAIT_FOR(http_counters(server)->memory == 0);
+}
+
 static void test_a_stream_that_is_reset_is_told(void **state)
 {
     (void)state;
@@ -373,6 +409,8 @@ int main(void)
         TEST(test_rfc9113_10_5_window_update_flood),
         TEST(test_rfc9113_10_5_continuation_flood),
         TEST(test_a_stream_and_its_slow_watcher),
+        TEST(test_a_dropped_exchange_resets_its_stream_only),
+        TEST(test_a_body_that_breaks_off_resets_its_stream),
         TEST(test_a_stream_that_is_reset_is_told),
         TEST(test_rfc9113_6_8_closing_lets_streams_end),
     };

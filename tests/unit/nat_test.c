@@ -151,7 +151,18 @@ static void test_a_family_without_mappings_passes(void **state)
 {
     (void)state;
     translates(ONE, "2001:db8::/32 10.1.0.1", "203.0.113.1/32 2001:db8::/32");
-    translates(SIX, "10.0.0.0/8", "10.0.0.0/8");
+    translates(SIX, "198.51.100.0/24", "198.51.100.0/24");
+}
+
+static void test_rfc9132_3_private_addresses_must_not_leave_in_any_family(void **state)
+{
+    (void)state;
+    refuses(SIX, "10.0.0.0/8", "target-prefix: 10.0.0.0/8 is not mapped to external addresses");
+    refuses(SIX, "172.31.255.255", "target-prefix: 172.31.255.255/32 is not mapped to external addresses");
+    refuses(SIX, "100.64.0.0/16", "target-prefix: 100.64.0.0/16 is not mapped to external addresses");
+    refuses(ONE, "fd00::1", "target-prefix: fd00::1/128 is not mapped to external addresses");
+    refuses(SIX, "192.0.0.0/8", "target-prefix: 192.0.0.0/8 is not mapped to external addresses"); /* and more */
+    translates(SIX, "172.32.0.0/16 100.128.0.0/16", "100.128.0.0/16 172.32.0.0/16");
 }
 
 static void test_rfc9132_3_ports_must_be_external(void **state)
@@ -313,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_rfc9132_3_unmapped_prefixes_must_not_leave),
         cmocka_unit_test(test_external_prefixes_pass),
         cmocka_unit_test(test_a_family_without_mappings_passes),
+        cmocka_unit_test(test_rfc9132_3_private_addresses_must_not_leave_in_any_family),
         cmocka_unit_test(test_rfc9132_3_ports_must_be_external),
         cmocka_unit_test(test_ports_that_differ_are_refused_not_widened),
         cmocka_unit_test(test_nested_mappings_of_ports),

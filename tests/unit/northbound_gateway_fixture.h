@@ -21,7 +21,7 @@ struct install {
     size_t prefix_count;
 };
 
-enum told_kind { TOLD_UP, TOLD_ANSWER, TOLD_STATUS, TOLD_UNKNOWN, TOLD_LISTED };
+enum told_kind { TOLD_UP, TOLD_DOWN, TOLD_ANSWER, TOLD_STATUS, TOLD_UNKNOWN, TOLD_LISTED };
 
 /* One call into the relay, and when. */
 struct told {
@@ -241,6 +241,12 @@ void relay_upstream_up(struct relay *relay, int64_t now, size_t target, struct r
     tell(TOLD_UP)->owner = owner;
     if (world.on_up)
         world.on_up();
+}
+
+void relay_upstream_down(struct relay *relay, int64_t now, size_t target, struct requester *owner)
+{
+    (void)relay, (void)now, (void)target;
+    tell(TOLD_DOWN)->owner = owner;
 }
 
 void relay_upstream_listed(struct relay *relay, int64_t now, struct upstream_cuid *cuid,

@@ -65,6 +65,7 @@ static void test_install_before_there_is_a_session_is_delivered_when_there_is(vo
     northbound_install(world.northbound, install);
     run(30000);
     assert_int_equal(told(TOLD_ANSWER, install), 0);
+    assert_int_equal(told(TOLD_DOWN, NULL), 1);
     assert_string_equal(world.events, "upstream-down ");
     fake_path("192.0.2.1", DOTS_UDP, FAKE_UP, 40);
     run(60000);

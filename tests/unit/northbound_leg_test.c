@@ -115,6 +115,7 @@ static void test_outage_of_many_legs_is_said_once(void **state)
     northbound_start(world.northbound);
     run(1000);
     assert_string_equal(world.events, "upstream-down ");
+    assert_int_equal(told(TOLD_DOWN, NULL), 50); /* the relay hears it of each */
     fake_path("192.0.2.1", DOTS_UDP, FAKE_UP, 40);
     run(400000);
     assert_string_equal(world.events, "upstream-down upstream-up ");

@@ -8,7 +8,7 @@
 struct fixture {
     struct link_endpoint *endpoint;
     struct link *link;
-    unsigned ups, downs, sids_wanted;
+    unsigned ups, downs, sids_wanted, silences, hearings;
     bool withhold_sid;
     uint32_t sid;
     char down_text[1200], events[1024], alert_text[1024];
@@ -74,8 +74,22 @@ static void on_alert(void *arg, const char *event, const char *text)
     snprintf(self->alert_text, sizeof(self->alert_text), "%s", text);
 }
 
-static const struct link_handlers fixture_handlers = {
-    .up = on_up, .down = on_down, .sid_wanted = on_sid_wanted, .alert = on_alert};
+static void on_silent(void *arg)
+{
+    ((struct fixture *)arg)->silences++;
+}
+
+static void on_heard(void *arg)
+{
+    ((struct fixture *)arg)->hearings++;
+}
+
+static const struct link_handlers fixture_handlers = {.up = on_up,
+                                                      .down = on_down,
+                                                      .sid_wanted = on_sid_wanted,
+                                                      .alert = on_alert,
+                                                      .silent = on_silent,
+                                                      .heard = on_heard};
 
 static void offer_set(struct wire_config_value *set, uint32_t interval)
 {

@@ -34,6 +34,24 @@ static void test_rfc9132_4_7_attack_must_not_end_a_session_without_heartbeats(vo
     assert_int_equal(fixture.downs, 0);
 }
 
+static void test_silence_and_its_end_are_told_once(void **state)
+{
+    (void)state;
+    saturate();
+    fake_run(30000);
+    assert_int_equal(fixture.silences, 0);
+    fake_run(300000);
+    assert_int_equal(fixture.silences, 1);
+    assert_int_equal(fixture.hearings, 0);
+    fixture.silent = false;
+    fake_run(60000);
+    assert_int_equal(fixture.hearings, 1);
+    fixture.silent = true;
+    fake_run(300000);
+    assert_int_equal(fixture.silences, 2);
+    assert_int_equal(fixture.downs, 0);
+}
+
 static void test_rfc9132_4_7_new_session_in_parallel_requests_on_both(void **state)
 {
     struct answered answered = {0};
@@ -228,6 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         link_test(test_rfc9132_4_7_attack_must_not_end_a_session_without_heartbeats),
+        link_test(test_silence_and_its_end_are_told_once),
         link_test(test_rfc9132_4_7_new_session_in_parallel_requests_on_both),
         link_test(test_request_on_a_silent_tcp_session_is_not_sent_twice_on_it),
         link_test(test_rfc9132_4_7_heard_on_the_new_session_the_old_one_goes),

@@ -141,6 +141,7 @@ static void do_answer(struct script *script, char **words)
     struct relay_upstream_answer answer = {.code = (int)strtol(words[2], NULL, 10) * 100 +
                                                    (int)strtol(words[2] + 2, NULL, 10),
                                            .max_age = word_number(words, "max-age", -1),
+                                           .repeated = word_there(words, "repeated"),
                                            .diagnostic = word_value(words, "text")};
 
     word_scope(words, &scope);
@@ -161,21 +162,30 @@ static void do_status(struct script *script, char **words)
                              word_there(words, "unknown") ? NULL : &scope.scope);
 }
 
+struct cuid_search {
+    const char *name; /* NULL: any */
+    struct upstream_cuid *found;
+};
+
 static int take_cuid(void *arg, struct upstream_cuid *cuid)
 {
-    *(struct upstream_cuid **)arg = cuid;
-    return 1;
+    struct cuid_search *search = arg;
+
+    if (!search->name || strcmp(search->name, cuid->cuid) == 0)
+        search->found = cuid;
+    return search->found != NULL;
 }
 
-/* listed TARGET MID:STATUS ... */
+/* listed TARGET MID:STATUS ...; TARGET/CUID with several cuids */
 static void do_listed(struct script *script, char **words)
 {
     struct wire_scope scopes[LIST_MAX] = {0};
-    struct upstream_cuid *cuid = NULL;
+    const char *name = strtok(words[1], "/");
+    struct cuid_search search = {.name = strtok(NULL, "/")};
     size_t target, count = 0;
 
-    assert_true(world_find_target(&script->world, words[1], &target));
-    relay_upstream_cuid_each(script->world.relay, target, NULL, take_cuid, &cuid);
+    assert_true(world_find_target(&script->world, name, &target));
+    relay_upstream_cuid_each(script->world.relay, target, NULL, take_cuid, &search);
     for (size_t i = 2; words[i] && count < LIST_MAX; i++) {
         unsigned long mid, status;
 
@@ -183,8 +193,8 @@ static void do_listed(struct script *script, char **words)
         scopes[count++] =
             (struct wire_scope){.has_mid = true, .mid = (uint32_t)mid, .status = (enum wire_status)status};
     }
-    if (cuid)
-        relay_upstream_listed(script->world.relay, script->world.now, cuid, scopes, count);
+    if (search.found)
+        relay_upstream_listed(script->world.relay, script->world.now, search.found, scopes, count);
 }
 
 static int first_install(void *arg, struct install *install)
@@ -286,11 +296,14 @@ static void do_policy(struct script *script, char **words)
     script->world.policy.response_wait_ms = (uint32_t)word_number(words, "wait", 1000);
     script->world.policy.reject_conflicts = word_there(words, "reject");
     if (word_value(words, "fan-out")) {
-        assert_string_equal(word_value(words, "fan-out"), "by-prefix");
-        script->world.policy.fan_out = RELAY_FAN_OUT_BY_PREFIX;
+        bool serial = strcmp(word_value(words, "fan-out"), "serial") == 0;
+
+        assert_true(serial || strcmp(word_value(words, "fan-out"), "by-prefix") == 0);
+        script->world.policy.fan_out = serial ? RELAY_FAN_OUT_SERIAL : RELAY_FAN_OUT_BY_PREFIX;
     }
     if (word_value(words, "recursion"))
         script->world.policy.recursion = read_recursion(word_value(words, "recursion"));
+    script->world.policy.failover_wait_ms = (uint32_t)word_number(words, "failover", 10000);
     script->world.policy.mitigations_max = (size_t)word_number(words, "mitigations", 100000);
 }
 
@@ -299,12 +312,31 @@ static void do_at(struct script *script, char **words)
     world_advance(&script->world, script->origin + (int64_t)(strtod(words[1], NULL) * 1000));
 }
 
-static void do_up(struct script *script, char **words)
+/* Whose session it is, with per-client ones; NULL: everybody's. */
+static struct requester *read_owner(struct script *script, char *word)
 {
+    struct relay_requester from;
+    struct requester *owner;
+
+    if (!word)
+        return NULL;
+    from = read_requester(word);
+    owner = relay_requester_find(script->world.relay, from.cdid, from.cuid);
+    if (!owner)
+        fail_line(script, "no such requester:", from.cuid);
+    return owner;
+}
+
+static void do_session(struct script *script, char **words)
+{
+    struct requester *owner = read_owner(script, words[2]);
     size_t target;
 
     assert_true(world_find_target(&script->world, words[1], &target));
-    relay_upstream_up(script->world.relay, script->world.now, target, NULL);
+    if (strcmp(words[0], "up") == 0)
+        relay_upstream_up(script->world.relay, script->world.now, target, owner);
+    else
+        relay_upstream_down(script->world.relay, script->world.now, target, owner);
 }
 
 /* mids TARGET N: the next mid of ours there, before start */
@@ -331,6 +363,11 @@ static void do_crash(struct script *script, char **words)
     world_crash(&script->world);
 }
 
+static void do_dies_after(struct script *script, char **words)
+{
+    script->world.dies_after = (unsigned)strtoul(words[1], NULL, 10);
+}
+
 static void do_hold(struct script *script, char **words)
 {
     (void)words;
@@ -349,11 +386,13 @@ static const struct {
     size_t words; /* at least */
     void (*run)(struct script *script, char **words);
 } commands[] = {
-    {"target", 3, do_target}, {"policy", 1, do_policy},   {"start", 1, do_start},   {"at", 2, do_at},
-    {"put", 3, do_put},       {"delete", 3, do_delete},   {"answer", 3, do_answer}, {"status", 2, do_status},
-    {"listed", 2, do_listed}, {"report", 2, do_report},   {"lost", 2, do_lost},     {"show", 3, do_show},
-    {"mids", 3, do_mids},     {"up", 2, do_up},           {"crash", 1, do_crash},   {"hold", 1, do_hold},
-    {"commit", 1, do_commit}, {"recurse", 4, do_recurse}, {"nat", 2, do_nat},
+    {"target", 3, do_target}, {"policy", 1, do_policy}, {"start", 1, do_start},
+    {"at", 2, do_at},         {"put", 3, do_put},       {"delete", 3, do_delete},
+    {"answer", 3, do_answer}, {"status", 2, do_status}, {"listed", 2, do_listed},
+    {"report", 2, do_report}, {"lost", 2, do_lost},     {"show", 3, do_show},
+    {"mids", 3, do_mids},     {"up", 2, do_session},    {"crash", 1, do_crash},
+    {"hold", 1, do_hold},     {"commit", 1, do_commit}, {"recurse", 4, do_recurse},
+    {"nat", 2, do_nat},       {"down", 2, do_session},  {"dies-after", 2, do_dies_after},
 };
 
 static void expect(struct script *script, const char *wanted)
@@ -390,7 +429,7 @@ static void run_line(struct script *script, char *text)
     for (char *word = strtok_r(text, " \t", &save); word && count < WORDS_MAX; word = strtok_r(NULL, " \t", &save))
         words[count++] = word;
     nothing_left(script);
-    if (count == 0)
+    if (count == 0 || script->failed)
         return;
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (strcmp(commands[i].word, words[0]) == 0 && count >= commands[i].words) {
