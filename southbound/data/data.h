@@ -36,6 +36,7 @@ struct data_write {
     bool working;
     char via[VIA_MAX + 1]; /* all fields of the request; "": none */
     /* the plan */
+    char cuid_text[CATALOG_CUID_MAX + 1]; /* of the body, where the path has none */
     const char *cuid;
     const char *cdid; /* "": none */
     uint64_t client;  /* id */
@@ -130,6 +131,9 @@ void data_write_refuse(struct data_write *write, const struct data_fault *fault)
 /* The client that this owner may see; NULL: there is none. */
 struct catalog_client *data_client(const struct data_server *server, const struct south_client *owner,
                                    const char *cuid);
+
+/* check.c: method, target, preconditions. 0, or -1 with a fault. */
+int data_check(const struct data_write *write, struct data_fault *fault);
 
 /* control.c */
 int data_control_prepare(struct data_write *write, struct data_fault *fault); /* items of the edit */
