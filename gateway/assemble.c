@@ -16,6 +16,7 @@
 #include "northbound/mitigator/mitigator.h"
 #include "northbound/signal/northbound.h"
 #include "southbound/data/southbound_data.h"
+#include "southbound/signal/alias.h"
 #include "southbound/signal/southbound.h"
 
 struct driver {
@@ -268,11 +269,6 @@ static void set_timer(uv_prepare_t *prepare)
         uv_timer_start(&gateway->timer, due, next > now ? (uint64_t)(next - now) : 0, 0);
 }
 
-static void alias_used(void *arg, struct catalog_entry *entry)
-{
-    data_entry_used(((struct gateway *)arg)->data, entry);
-}
-
 /* ---- Opening ---- */
 
 static int open_mitigators(struct gateway *gateway, char *error, size_t error_size)
@@ -381,7 +377,11 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
     for (size_t i = 0; i < gateway->driver_count; i++)
         filters_add_mitigator(gateway->filters, gateway->drivers[i].mitigator);
     data_on_change(gateway->data, acls_changed, gateway);
-    southbound_use_catalog(gateway->southbound, gateway->catalog, alias_used, gateway);
+    southbound_use_aliases(gateway->southbound, &(struct south_aliases){.catalog = gateway->catalog,
+                                                                        .used = data_entry_used,
+                                                                        .control = data_control,
+                                                                        .cancel = data_control_cancel,
+                                                                        .arg = gateway->data});
     return load_all(gateway, error, error_size);
 }
 

@@ -10,6 +10,7 @@
 #include "gateway/yang/yang.h"
 #include "southbound/data/edit.h"
 #include "southbound/data/southbound_data.h"
+#include "southbound/signal/alias.h"
 #include "southbound/signal/client.h"
 
 #define DATA_WRITES_MAX 256u /* of one owner that wait for each other */
@@ -27,11 +28,15 @@ struct data_write {
     struct data_path path;
     struct data_query query;
     struct data_target target;
+    struct south_control *control; /* who waits, when it is no request of HTTP */
+    struct wire_acl *acls;         /* what it is about, with names of their own */
+    size_t acl_count;
     struct data_edit edit;
     uv_work_t work;
     bool working;
     char via[VIA_MAX + 1]; /* all fields of the request; "": none */
     /* the plan */
+    char cuid_text[CATALOG_CUID_MAX + 1]; /* of the body, where the path has none */
     const char *cuid;
     const char *cdid; /* "": none */
     uint64_t client;  /* id */
@@ -126,6 +131,14 @@ void data_write_refuse(struct data_write *write, const struct data_fault *fault)
 /* The client that this owner may see; NULL: there is none. */
 struct catalog_client *data_client(const struct data_server *server, const struct south_client *owner,
                                    const char *cuid);
+
+/* check.c: method, target, preconditions. 0, or -1 with a fault. */
+int data_check(const struct data_write *write, struct data_fault *fault);
+
+/* control.c */
+int data_control_prepare(struct data_write *write, struct data_fault *fault); /* items of the edit */
+void data_control_done(struct data_write *write, bool kept);
+void data_control_free(struct data_write *write);
 
 /* plan.c: from what the body says to changes: 0, or -1 with a fault. */
 int data_plan(struct data_write *write, struct data_fault *fault);

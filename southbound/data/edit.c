@@ -60,6 +60,17 @@ static json_t *top_member(struct data_edit *edit, json_t *root, const char **nam
         return NULL;
     }
     *name = json_object_iter_key(member);
+    if (edit->target->level == DATA_LEVEL_STORE && strcmp(*name, "ietf-restconf:data") == 0) {
+        json_t *data = json_object_iter_value(member);
+
+        member = json_object_iter(data);
+        if (json_object_size(data) != 1) {
+            data_refuse(&edit->fault, 400, "unknown-element",
+                        "the datastore takes " PREFIX "dots-data, and nothing else");
+            return NULL;
+        }
+        *name = json_object_iter_key(member);
+    }
     if (strncmp(*name, PREFIX, sizeof(PREFIX) - 1) != 0) {
         data_refuse(&edit->fault, 400, "unknown-element", "\"%.64s\": the member must be of module " DATA_MODULE,
                     *name);
@@ -106,7 +117,7 @@ static json_t *client_from_whole(struct data_edit *edit, const char *name, json_
     const char *cuid = edit->target->level == DATA_LEVEL_CLIENT ? edit->target->cuid : NULL;
     json_t *client;
 
-    if (edit->method == DATA_PATCH && edit->target->level == DATA_LEVEL_DATA) {
+    if (edit->method == DATA_PATCH && edit->target->level <= DATA_LEVEL_DATA) {
         if (strcmp(name, "dots-data") != 0) {
             unexpected(edit, name, PREFIX "dots-data");
             return NULL;
@@ -169,10 +180,20 @@ static json_t *base_entry(const struct data_edit *edit, json_t *client)
     return json_array_get(json_object_get(json_object_get(client, data_set_name(kind)), data_list_name(kind)), 0);
 }
 
+/* The base, with the cuid that it has not. */
+static json_t *base_client(const struct data_edit *edit)
+{
+    json_t *client = json_loads(edit->base, 0, NULL);
+
+    if (client && edit->target->cuid)
+        json_object_set_new(client, "cuid", json_string(edit->target->cuid));
+    return client;
+}
+
 /* What the client's entry is after a change inside it; without merging. */
 static json_t *client_from_inside(struct data_edit *edit, const char *name, json_t *value)
 {
-    json_t *client = json_loads(edit->base, 0, NULL);
+    json_t *client = base_client(edit);
     struct data_inside_change change = {.method = edit->method, .name = name, .value = value, .query = edit->query};
 
     if (!client) {
@@ -212,6 +233,7 @@ static json_t *to_client(struct data_edit *edit, const char *name, json_t *value
     if (!name) /* DELETE has no body */
         return client_from_inside(edit, name, value);
     switch (edit->target->level) {
+    case DATA_LEVEL_STORE:
     case DATA_LEVEL_DATA:
         return client_from_whole(edit, name, value);
     case DATA_LEVEL_CLIENT:
@@ -252,7 +274,7 @@ static json_t *validate(struct data_edit *edit, json_t *client, bool merge, bool
     json_t *tree, *result;
 
     if (change && merge) {
-        json_t *before = json_loads(edit->base, 0, NULL);
+        json_t *before = base_client(edit);
 
         base = before ? document(before, bare) : NULL;
         json_decref(before);
@@ -341,6 +363,12 @@ static void run(struct data_edit *edit, const char *name, json_t *value)
     if (!client) {
         if (edit->fault.status == 0)
             no_memory(edit);
+        return;
+    }
+    if (edit->method == DATA_PATCH && !edit->target->cuid) {
+        /* What it is merged into is not known yet: by itself it need not be valid. */
+        edit->cuid = strdup(json_string_value(json_object_get(client, "cuid")));
+        json_decref(client);
         return;
     }
     valid = validate(edit, client, merge, &bare);

@@ -22,7 +22,8 @@ struct data_edit {
 
     /* out */
     struct data_fault fault; /* status 0: none */
-    char *cuid, *cdid;       /* of the client in the body; NULL: none was there */
+    char *cuid, *cdid;       /* of the client in the body; NULL: none was there. PATCH of a target without client: only
+                                the cuid; again with it in the target, and with a base */
     struct data_item *items; /* what these entries are to be */
     size_t item_count;
     bool created;                   /* INSIDE */

@@ -165,8 +165,9 @@ int data_keep(struct data_write *write)
 
 /* ---- Lives ---- */
 
-void data_entry_used(struct data_server *server, struct catalog_entry *entry)
+void data_entry_used(void *arg, struct catalog_entry *entry)
 {
+    struct data_server *server = arg;
     int64_t expires_ms = data_expiry(server);
 
     /* An hour more or less is not worth a write. */

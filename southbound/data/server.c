@@ -7,8 +7,8 @@
 #include "gateway/log/log.h"
 #include "southbound/data/data.h"
 
-#define GRACE_MS 2000 /* for exchanges under way, when closing */
-#define BODY_MAX ((size_t)1024 * 1024)
+#define GRACE_MS 2000                 /* for exchanges under way, when closing */
+#define BODY_MAX ((size_t)256 * 1024) /* some thousand aliases: what the loop does with them is a few milliseconds */
 
 /* ---- Time ---- */
 

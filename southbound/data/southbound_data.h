@@ -36,7 +36,16 @@ void data_start(struct data_server *server);
 /* The store has committed up to this sequence. */
 void data_committed(struct data_server *server, uint64_t sequence);
 
+/* The next three are for struct south_aliases; arg is the data_server. */
+
 /* An entry is used: it lives on (RFC 8783 section 6.1). Nobody waits for the commit. */
-void data_entry_used(struct data_server *server, struct catalog_entry *entry);
+void data_entry_used(void *arg, struct catalog_entry *entry);
+
+/* A mitigation request changes when ACLs of its client are in force (RFC 9133): relayed and kept as a write is. */
+struct south_control;
+struct wire_acl;
+void data_control(void *arg, const char *owner, const char *cuid, const struct wire_acl *acls, size_t count,
+                  struct south_control *control);
+void data_control_cancel(void *arg, struct south_control *control);
 
 void data_close(struct data_server *server, void (*on_closed)(void *arg), void *arg);

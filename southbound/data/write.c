@@ -17,6 +17,7 @@ static void write_run(struct data_write *write);
 static void write_free(struct data_write *write)
 {
     data_edit_free(&write->edit);
+    data_control_free(write);
     free(write->changes);
     free(write);
 }
@@ -39,6 +40,7 @@ void data_write_refuse(struct data_write *write, const struct data_fault *fault)
     if (write->exchange)
         data_reply_fault(write->server, write->exchange, write->owner, fault);
     write->exchange = NULL;
+    data_control_done(write, false);
     leave_line(write);
     write_free(write);
 }
@@ -107,106 +109,44 @@ void data_write_begin(struct data_write *write)
     }
 }
 
-/* ---- What has to be there ---- */
-
-static int absent(struct data_fault *fault, const char *what, const char *name)
-{
-    return data_refuse(fault, 404, "invalid-value", "there is no %s \"%.128s\"", what, name);
-}
-
-/* RFC 8783 sections 6.1 and 7.2: a trusted gateway has to have told the domain. */
-static int check_client(const struct data_write *write, const struct catalog_client *client, struct data_fault *fault)
-{
-    bool own = write->target.level == DATA_LEVEL_CLIENT && write->method == DATA_PUT;
-
-    if (write->owner->config->supplies_cdid && !own && (!client || !client->cdid[0]))
-        return data_refuse(fault, 403, "access-denied", "the 'cdid' of this 'cuid' is not known here: register first");
-    if (!client && !own)
-        return absent(fault, "dots-client", write->target.cuid);
-    return 0;
-}
-
-static int check_entry(const struct data_write *write, const struct catalog_client *client, struct data_fault *fault)
-{
-    const struct data_target *target = &write->target;
-    bool creates = target->level == DATA_LEVEL_ENTRY && write->method == DATA_PUT;
-
-    if (!target->name || creates || catalog_entry_find(client, target->kind, target->name))
-        return 0;
-    return absent(fault, data_list_name(target->kind), target->name);
-}
-
-static int check_method(const struct data_write *write, struct data_fault *fault)
-{
-    const struct data_target *target = &write->target;
-    bool allowed = target->level != DATA_LEVEL_STATE && !target->of_client;
-
-    if (target->level == DATA_LEVEL_STORE)
-        allowed = write->method == DATA_PATCH;
-    if (target->level == DATA_LEVEL_DATA)
-        allowed = write->method == DATA_POST || write->method == DATA_PATCH;
-    if (target->level == DATA_LEVEL_INSIDE)
-        allowed = allowed && target->node.config;
-    return allowed ? 0 : data_refuse(fault, 405, "operation-not-supported", "this resource does not take this method");
-}
-
-/* Whether the target is there, for If-Match: * and for PUT. */
-static bool exists(const struct data_write *write, const struct catalog_client *client)
-{
-    const struct data_target *target = &write->target;
-
-    if (!target->cuid)
-        return true;
-    return client && (!target->name || catalog_entry_find(client, target->kind, target->name));
-}
-
-static int check(struct data_write *write, struct data_fault *fault)
-{
-    const struct data_server *server = write->server;
-    const struct catalog_client *client =
-        write->target.cuid ? data_client(server, write->owner, write->target.cuid) : NULL;
-    uint64_t stamp = client ? client->stamp : catalog_owner_stamp(server->catalog, write->owner->config->name);
-    int64_t modified_ms =
-        client ? client->modified_ms : catalog_owner_modified(server->catalog, write->owner->config->name);
-
-    if (check_method(write, fault) != 0)
-        return -1;
-    if (write->target.cuid && (check_client(write, client, fault) != 0 || check_entry(write, client, fault) != 0))
-        return -1;
-    if (write->query.has_content || write->query.has_depth || write->query.has_fields)
-        return data_refuse(fault, 400, "invalid-value", "content, depth and fields are for GET");
-    if (data_precondition(write->request, exists(write, client), stamp, modified_ms) != 0)
-        return data_refuse(fault, 412, "operation-failed",
-                           "the resource is not as If-Match, If-None-Match or If-Unmodified-Since want it");
-    if (store_failing(server->store)) {
-        data_refuse(fault, 503, "operation-failed", "this server cannot write its state at the moment; try again");
-        fault->retry_after = DATA_RETRY_S;
-        return -1;
-    }
-    return 0;
-}
-
 /* ---- Validation ---- */
 
-/* The client as a JSON object with what is merged into or edited. NULL: out of memory. */
+static bool is_base(const struct data_write *write, const struct catalog_entry *entry)
+{
+    return !write->target.name || (write->target.kind == entry->kind && strcmp(entry->name, write->target.name) == 0);
+}
+
+/* The client as a JSON object with what is merged into or edited; put together of the texts that are there, as there
+ * may be many. NULL: out of memory. */
 static char *base_of(const struct data_write *write, const struct catalog_client *client)
 {
-    json_t *object = json_pack("{s:s}", "cuid", client->cuid);
+    size_t size = 256, at;
     char *text;
 
     for (int kind = 0; kind < CATALOG_KINDS; kind++) {
-        json_t *list = json_array();
-
-        for (const struct catalog_entry *entry = client->entries[kind]; entry; entry = entry->next) {
-            if (!write->target.name ||
-                (write->target.kind == (enum catalog_kind)kind && strcmp(entry->name, write->target.name) == 0))
-                json_array_append_new(list, json_loadb(entry->json, entry->json_length, 0, NULL));
-        }
-        json_object_set_new(object, data_set_name((enum catalog_kind)kind),
-                            json_pack("{s:o}", data_list_name((enum catalog_kind)kind), list));
+        for (const struct catalog_entry *entry = client->entries[kind]; entry; entry = entry->next)
+            size += is_base(write, entry) ? entry->json_length + 1 : 0;
     }
-    text = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
+    text = malloc(size);
+    if (!text)
+        return NULL;
+    at = (size_t)snprintf(text, size, "{");
+    for (int kind = 0; kind < CATALOG_KINDS; kind++) {
+        bool any = false;
+
+        at += (size_t)snprintf(text + at, size - at, "%s\"%s\":{\"%s\":[", kind ? "]}," : "",
+                               data_set_name((enum catalog_kind)kind), data_list_name((enum catalog_kind)kind));
+        for (const struct catalog_entry *entry = client->entries[kind]; entry; entry = entry->next) {
+            if (!is_base(write, entry))
+                continue;
+            if (any)
+                text[at++] = ',';
+            any = true;
+            memcpy(text + at, entry->json, entry->json_length);
+            at += entry->json_length;
+        }
+    }
+    snprintf(text + at, size - at, "]}}");
     return text;
 }
 
@@ -227,6 +167,48 @@ static void work(uv_work_t *request)
 
 static void planned(struct data_write *write);
 
+static void worked(uv_work_t *request, int status);
+
+/* Validates in a worker; base is taken over. 0, or -1. */
+static int start_work(struct data_write *write, char *base)
+{
+    struct data_server *server = write->server;
+
+    data_edit_free(&write->edit);
+    write->edit = (struct data_edit){
+        .yang = server->yang,
+        .method = write->method,
+        .target = &write->target,
+        .query = &write->query,
+        .body = write->request->body ? (const char *)write->request->body : "",
+        .body_length = write->request->body_length,
+        .base = base,
+    };
+    write->work.data = write;
+    if (uv_queue_work(server->loop, &write->work, work, worked) != 0)
+        return -1;
+    write->working = true;
+    server->working++;
+    return 0;
+}
+
+/* A patch of the whole tree: whose client it is about is known only now, and what it is merged into. */
+static bool patch_again(struct data_write *write)
+{
+    const struct catalog_client *client;
+    char *base;
+
+    if (write->method != DATA_PATCH || write->target.cuid || !write->edit.cuid)
+        return false;
+    client = data_client(write->server, write->owner, write->edit.cuid);
+    base = client ? base_of(write, client) : NULL;
+    if (!base)
+        return false;
+    snprintf(write->cuid_text, sizeof(write->cuid_text), "%s", client->cuid);
+    write->target.cuid = write->cuid_text;
+    return start_work(write, base) == 0;
+}
+
 static void worked(uv_work_t *request, int status)
 {
     struct data_write *write = request->data;
@@ -245,6 +227,8 @@ static void worked(uv_work_t *request, int status)
         data_part_closed(server);
         return;
     }
+    if (write->edit.fault.status == 0 && patch_again(write))
+        return;
     if (write->edit.fault.status != 0) {
         fault = write->edit.fault;
         data_write_refuse(write, &fault);
@@ -258,9 +242,14 @@ static void write_run(struct data_write *write)
     struct data_server *server = write->server;
     const struct catalog_client *client;
     struct data_fault fault;
+    char *base;
 
-    if (check(write, &fault) != 0) {
+    if ((write->acls ? data_control_prepare(write, &fault) : data_check(write, &fault)) != 0) {
         data_write_refuse(write, &fault);
+        return;
+    }
+    if (write->acls) {
+        planned(write);
         return;
     }
     if (write->method == DATA_DELETE && write->target.level != DATA_LEVEL_INSIDE) {
@@ -268,24 +257,11 @@ static void write_run(struct data_write *write)
         return;
     }
     client = write->target.cuid ? data_client(server, write->owner, write->target.cuid) : NULL;
-    write->edit = (struct data_edit){
-        .yang = server->yang,
-        .method = write->method,
-        .target = &write->target,
-        .query = &write->query,
-        .body = write->request->body ? (const char *)write->request->body : "",
-        .body_length = write->request->body_length,
-        .base = client && needs_base(write) ? base_of(write, client) : NULL,
-    };
-    write->work.data = write;
-    if ((client && needs_base(write) && !write->edit.base) ||
-        uv_queue_work(server->loop, &write->work, work, worked) != 0) {
+    base = client && needs_base(write) ? base_of(write, client) : NULL;
+    if ((client && needs_base(write) && !base) || start_work(write, base) != 0) {
         data_refuse(&fault, 500, "operation-failed", "out of memory");
         data_write_refuse(write, &fault);
-        return;
     }
-    write->working = true;
-    server->working++;
 }
 
 /* ---- Decision ---- */
@@ -398,6 +374,7 @@ void data_write_committed(struct data_server *server, uint64_t sequence)
         DL_DELETE(server->storing, write);
         if (write->exchange)
             answer(write);
+        data_control_done(write, true);
         write_free(write);
     }
 }

@@ -11,12 +11,12 @@
 #define NAME_SHOWN 120
 
 static struct catalog_entry *find(const struct south_aliases *aliases, const char *client,
-                                  const struct south_path *path, const char *name)
+                                  const struct south_path *path, enum catalog_kind kind, const char *name)
 {
     const struct catalog_client *owner = aliases->catalog ? catalog_client_find(aliases->catalog, path->cuid) : NULL;
     bool own = owner && strcmp(owner->cdid, path->cdid) == 0 && (path->cdid[0] || strcmp(owner->owner, client) == 0);
 
-    return own ? catalog_entry_find(owner, CATALOG_ALIAS, name) : NULL;
+    return own ? catalog_entry_find(owner, kind, name) : NULL;
 }
 
 /* Is there anything but names of aliases? */
@@ -62,7 +62,7 @@ uint8_t south_alias_expand(const struct south_aliases *aliases, const char *clie
     size_t count = 0;
 
     for (size_t i = 0; parts && i < target->aliases.count; i++) {
-        struct catalog_entry *entry = find(aliases, client, path, target->aliases.at[i]);
+        struct catalog_entry *entry = find(aliases, client, path, CATALOG_ALIAS, target->aliases.at[i]);
 
         if (!entry) {
             snprintf(reason, SOUTH_REASON_MAX, "alias-name: \"%.*s\" was not created by this client", NAME_SHOWN,
@@ -85,5 +85,27 @@ uint8_t south_alias_expand(const struct south_aliases *aliases, const char *clie
         return DOTS_CODE(5, 3);
     }
     *target = (*expanded)->target;
+    return 0;
+}
+
+uint8_t south_control_check(const struct south_aliases *aliases, const char *client, const struct south_path *path,
+                            const struct wire_scope *scope, bool active, bool known_mid, char reason[SOUTH_REASON_MAX])
+{
+    if (!aliases->control) {
+        snprintf(reason, SOUTH_REASON_MAX, "acl-list: this server has no data channel (RFC 9133)");
+        return DOTS_CODE(4, 0);
+    }
+    if (!active || known_mid) {
+        snprintf(reason, SOUTH_REASON_MAX, "acl-list: %s (RFC 9133 section 3.2.1)",
+                 active ? "needs a new mid" : "only while a mitigation is active; use the data channel");
+        return DOTS_CODE(4, 0);
+    }
+    for (size_t i = 0; i < scope->acl_count; i++) {
+        if (!find(aliases, client, path, CATALOG_ACL, scope->acls[i].name)) {
+            snprintf(reason, SOUTH_REASON_MAX, "acl-name: this client has no \"%.*s\"", NAME_SHOWN,
+                     scope->acls[i].name);
+            return DOTS_CODE(4, 4);
+        }
+    }
     return 0;
 }

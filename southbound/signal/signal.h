@@ -184,6 +184,7 @@ struct south_put {
     struct southbound *southbound;
     struct south_held *held;
     struct wire_message *message;
+    struct south_control control;
     struct scope *expanded; /* what the target of the message points into; NULL: itself */
     uint32_t mid;
     bool if_match;

@@ -231,10 +231,9 @@ fail:
     return NULL;
 }
 
-void southbound_use_catalog(struct southbound *southbound, struct catalog *catalog,
-                            void (*used)(void *arg, struct catalog_entry *entry), void *arg)
+void southbound_use_aliases(struct southbound *southbound, const struct south_aliases *aliases)
 {
-    southbound->aliases = (struct south_aliases){.catalog = catalog, .used = used, .arg = arg};
+    southbound->aliases = *aliases;
 }
 
 /* ---- Closing ---- */

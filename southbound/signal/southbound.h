@@ -11,7 +11,6 @@
 
 #include <uv.h>
 
-#include "aggregation/catalog.h"
 #include "aggregation/relay.h"
 #include "gateway/config/config.h"
 #include "gateway/store/store.h"
@@ -22,10 +21,10 @@ struct southbound;
 struct southbound *southbound_open(uv_loop_t *loop, const struct config *config, struct relay *relay,
                                    struct store *store, int64_t (*now)(void), char *error, size_t error_size);
 
-/* Where aliases are that the data channel made; before southbound_start. Without it no alias is known. used: an alias
- * was asked for by its client. Borrowed. */
-void southbound_use_catalog(struct southbound *southbound, struct catalog *catalog,
-                            void (*used)(void *arg, struct catalog_entry *entry), void *arg);
+/* The data channel's part in mitigation requests: aliases, and control of filters; before southbound_start. Without it
+ * there are none. Copied; what it points to is borrowed. */
+struct south_aliases;
+void southbound_use_aliases(struct southbound *southbound, const struct south_aliases *aliases);
 
 /* One record of STORE_SESSION_CONFIG at start. */
 int southbound_load(struct southbound *southbound, const char *key, size_t key_length, const uint8_t *value,

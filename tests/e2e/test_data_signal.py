@@ -162,11 +162,69 @@ def test_ten_thousand_aliases_and_a_thousand_acls(make_data_server, make_data_cl
     assert len(listed.body[f"{MODULE}:aliases"]["alias"]) == 10000
     full = web.post("", aliases(alias("more")))
     assert (full.status, full.tag) == (409, "resource-denied")
-    many = acls(*(acl(f"acl-{number}", source=f"192.0.{number // 250}.{number % 250}/32") for number in range(1000)))
-    assert web.post("", many).status == 201
+    for part in range(4):
+        many = acls(*(acl(f"acl-{part}-{number}", source=f"192.0.{part}.{number}/32") for number in range(250)))
+        assert web.post("", many).status == 201
     assert len(web.get("/acls").body[f"{MODULE}:acls"]["acl"]) == 1000
     start = time.monotonic()
     assert web.delete("/aliases").status == 204
     assert web.delete("/acls").status == 204
     assert time.monotonic() - start < 10 * max(took) + 1
     assert web.get().body == {f"{MODULE}:dots-client": [{"cuid": web.cuid}]}
+
+
+# ---- Filter control (RFC 9133) ----
+
+
+def controlled(name, activation, **more):
+    one = {"acl-name": name} | ({"activation-type": activation} if activation else {})
+    return {"target-prefix": ["203.0.113.1/32"], "lifetime": 3600, "ietf-dots-signal-control:acl-list": [one], **more}
+
+
+def activation(data, name):
+    return data.get(f"/acls/acl={name}?content=config").body[f"{MODULE}:acls"]["acl"][0].get("activation-type")
+
+
+def test_rfc9133_3_2_1_activation_is_changed_and_stays(pair, mitigator):
+    data, signal = pair
+    data.post("", acls(acl("a"), acl("b", source="192.0.2.1/32", activation="deactivate")))
+    assert signal.put(1, "203.0.113.1/32").code == "2.01"
+    assert signal.put_json(2, controlled("a", "deactivate")).code == "2.01"
+    assert activation(data, "a") == "deactivate"
+    assert signal.put_json(3, controlled("b", "immediate")).code == "2.01"
+    assert activation(data, "b") == "immediate"
+    wait_for(
+        lambda: [job["acl"]["name"] for job in mitigator.live.values() if "acl" in job] == ["b"],
+        lambda: f"only b in force: {mitigator.live}",
+    )
+    assert signal.delete(3).code == "2.02"
+    data.gateway.restart()
+    assert (activation(data, "a"), activation(data, "b")) == ("deactivate", "immediate")
+
+
+def test_rfc9133_3_2_1_unknown_acl_is_4_04(pair, mitigator):
+    data, signal = pair
+    answer = signal.put_json(1, controlled("nobodys", "deactivate"))
+    assert answer.code == "4.04" and "nobodys" in answer.out + answer.err
+    assert not mitigator.live
+
+
+def test_rfc9133_3_2_1_idle_time_and_known_mid_are_4_00(pair):
+    data, signal = pair
+    data.post("", acls(acl("a")))
+    assert signal.put_json(1, controlled("a", "deactivate", **{"trigger-mitigation": False})).code == "4.00"
+    assert signal.put_json(2, controlled("a", "deactivate")).code == "2.01"
+    assert signal.put_json(2, controlled("a", "deactivate")).code == "4.00"
+
+
+def test_rfc9133_3_2_1_failed_update_is_5_03_with_the_acl(pair, mitigator):
+    """An ACL without destination cannot be immediate (RFC 8783 section 7.2)."""
+    data, signal = pair
+    data.post("", acls(acl("a", destination=None)))
+    answer = signal.put_json(1, controlled("a", "immediate"))
+    assert answer.code == "5.03"
+    (scope,) = answer.scopes
+    (failed,) = scope["ietf-dots-signal-control:acl-list"]
+    assert (scope["mid"], failed["acl-name"], failed["activation-type"]) == (1, "a", "immediate")
+    assert activation(data, "a") is None
+    assert not mitigator.live
