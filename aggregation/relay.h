@@ -38,7 +38,7 @@ struct relay_target {
     bool identity_client; /* downstream cuid and mid pass; else the gateway's own */
     bool per_client;      /* one upstream session, and with identity gateway one cuid, per requester */
     bool insert_cdid;
-    size_t preference; /* with fan-out serial: lower goes first; the same: in this order */
+    size_t preference;              /* with fan-out serial: lower goes first; the same: in this order */
     size_t body_max;                /* bytes of a request body that fit its path MTU (section 7.3); 0: any */
     const struct wire_prefix *owns; /* of an upstream, for fan-out by-prefix */
     size_t owns_count;
@@ -223,6 +223,9 @@ bool relay_target_left(struct relay *relay, size_t target, bool give_up);
 
 /* Is this cuid free or the requester's own? False: answer 4.09, conflict-cause 3 (figure 11). */
 bool relay_cuid_allowed(const struct relay *relay, const struct relay_requester *requester);
+/* Binds a cuid that is allowed, as its first request on the signal channel would: the data channel comes before that
+ * (RFC 8783 section 5.1). Goes into the open batch of the store. -1: the client has cuids_max, or out of memory. */
+int relay_cuid_bind(struct relay *relay, const struct relay_requester *requester, uint32_t cuids_max);
 
 /* Is this what we sent upstream ourselves, under the client's own cuid and mid? Then it has gone in a circle:
  * answer 5.08 (RFC 8768). It asks for nothing and changes nothing. */

@@ -43,6 +43,8 @@ static void effect_changed(void *arg, const struct mitigation *mitigation, bool 
 
     if (gateway->southbound)
         southbound_changed(gateway->southbound, mitigation, gone);
+    if (gateway->filters)
+        filters_note(gateway->filters, mitigation_requester(mitigation)->cuid);
 }
 
 static void effect_requester_gone(void *arg, struct requester *requester)
@@ -163,6 +165,19 @@ static const struct relay_effects effects = {
     .alert = effect_alert,
 };
 
+/* ---- Filters of the data channel ---- */
+
+static void acls_changed(void *arg, const char *cuid)
+{
+    filters_note(((struct gateway *)arg)->filters, cuid);
+}
+
+static int note_filters(void *arg, struct catalog_client *client)
+{
+    filters_note(arg, client->cuid);
+    return 0;
+}
+
 /* ---- Into the relay ---- */
 
 static void committed(void *arg, uint64_t sequence)
@@ -176,25 +191,8 @@ static void committed(void *arg, uint64_t sequence)
         southbound_committed(gateway->southbound, sequence);
     if (gateway->northbound)
         northbound_committed(gateway->northbound, sequence);
-}
-
-static void reported(void *arg, const char *job, const struct mitigator_report *report)
-{
-    struct driver *driver = arg;
-    struct relay_report out = {
-        .status = report->status,
-        .counters = {.has_bytes = report->has_bytes,
-                     .has_bps = report->has_bps,
-                     .has_pkts = report->has_pkts,
-                     .has_pps = report->has_pps,
-                     .bytes = report->bytes_dropped,
-                     .bps = report->bps_dropped,
-                     .pkts = report->pkts_dropped,
-                     .pps = report->pps_dropped},
-    };
-
-    if (driver->gateway->relay)
-        relay_job_report(driver->gateway->relay, gateway_now(), driver->target, strtoull(job, NULL, 10), &out);
+    if (gateway->data)
+        data_committed(gateway->data, sequence);
 }
 
 static void due(uv_timer_t *timer)
@@ -210,6 +208,7 @@ static void set_timer(uv_prepare_t *prepare)
     int64_t next = relay_next(gateway->relay);
     int64_t now = gateway_now();
 
+    filters_run(gateway->filters);
     if (next == INT64_MAX)
         uv_timer_stop(&gateway->timer);
     else
@@ -217,25 +216,6 @@ static void set_timer(uv_prepare_t *prepare)
 }
 
 /* ---- Opening ---- */
-
-struct driver *gateway_driver_open(struct gateway *gateway, const struct config_mitigator *config, size_t target,
-                                   char *error, size_t error_size)
-{
-    struct mitigator_settings settings = {
-        .name = config->name, .exec = config->exec, .notify = config->driver == CONFIG_DRIVER_NOTIFY};
-    struct driver *driver = calloc(1, sizeof(*driver));
-
-    if (driver) {
-        driver->gateway = gateway;
-        driver->target = target;
-        driver->mitigator = mitigator_open(gateway->loop, &settings, reported, driver);
-    }
-    if (driver && driver->mitigator)
-        return driver;
-    free(driver);
-    snprintf(error, error_size, "mitigator %s: out of memory", settings.name);
-    return NULL;
-}
 
 static int open_mitigators(struct gateway *gateway, char *error, size_t error_size)
 {
@@ -271,6 +251,9 @@ static int load(void *arg, const char *key, size_t key_length, const uint8_t *va
     struct loading *loading = arg;
     struct gateway *gateway = loading->gateway;
 
+    if (loading->table == STORE_DATA_CLIENT || loading->table == STORE_ALIAS || loading->table == STORE_ACL)
+        return data_load(gateway->data, loading->table, key, key_length, value, value_length, loading->error,
+                         loading->error_size);
     if (loading->table == STORE_SESSION_CONFIG)
         return southbound_load(gateway->southbound, key, key_length, value, value_length);
     if (loading->table == STORE_COUNTER && key_length > 4 && memcmp(key, "sid/", 4) == 0)
@@ -282,8 +265,8 @@ static int load(void *arg, const char *key, size_t key_length, const uint8_t *va
 static int load_all(struct gateway *gateway, char *error, size_t error_size)
 {
     /* Counters first: what is loaded after them takes numbers. */
-    static const enum store_table tables[] = {STORE_COUNTER, STORE_BINDING, STORE_MITIGATION, STORE_INSTALL,
-                                              STORE_SESSION_CONFIG};
+    static const enum store_table tables[] = {STORE_COUNTER,        STORE_BINDING,     STORE_MITIGATION, STORE_INSTALL,
+                                              STORE_SESSION_CONFIG, STORE_DATA_CLIENT, STORE_ALIAS,      STORE_ACL};
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         struct loading loading = {gateway, tables[i], error, error_size};
@@ -320,6 +303,30 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
         southbound_open(gateway->loop, config, gateway->relay, gateway->store, gateway_now, error, error_size);
     if (!gateway->southbound || open_mitigators(gateway, error, error_size) != 0)
         return -1;
+    snprintf(error, error_size, "out of memory");
+    gateway->catalog = catalog_new();
+    if (!gateway->catalog)
+        return -1;
+    gateway->data_upstreams = data_upstreams_open(gateway->loop, config, &gateway->policy->relay, gateway->catalog,
+                                                  gateway->northbound, gateway_now, error, error_size);
+    if (!gateway->data_upstreams)
+        return -1;
+    gateway->data = data_open(gateway->loop, config, gateway->relay, gateway->store, gateway->catalog,
+                              data_upstreams_hook(gateway->data_upstreams), gateway_now, error, error_size);
+    if (!gateway->data)
+        return -1;
+    gateway->filters = filters_new(gateway->catalog, gateway->relay);
+    if (!gateway->filters)
+        return -1;
+    for (size_t i = 0; i < gateway->targets.count; i++)
+        if (gateway->targets.at[i].driver)
+            filters_add_mitigator(gateway->filters, gateway->targets.at[i].driver->mitigator);
+    data_on_change(gateway->data, acls_changed, gateway);
+    southbound_use_aliases(gateway->southbound, &(struct south_aliases){.catalog = gateway->catalog,
+                                                                        .used = data_entry_used,
+                                                                        .control = data_control,
+                                                                        .cancel = data_control_cancel,
+                                                                        .arg = gateway->data});
     return load_all(gateway, error, error_size);
 }
 
@@ -336,12 +343,16 @@ static void start(struct gateway *gateway)
     relay_start(gateway->relay, gateway_now());
     southbound_start(gateway->southbound);
     northbound_start(gateway->northbound);
+    data_start(gateway->data);
+    data_upstreams_start(gateway->data_upstreams);
+    catalog_client_each(gateway->catalog, note_filters, gateway->filters);
     /* What is on disk may be older than the configuration: clients that were removed, scopes that are others now. */
     reviewer.arg = gateway;
     relay_review(gateway->relay, &reviewer);
 }
 
-struct gateway *gateway_open(uv_loop_t *loop, struct config *config, char *error, size_t error_size)
+struct gateway *gateway_open(uv_loop_t *loop, struct config *config, struct spawner *spawner, char *error,
+                             size_t error_size)
 {
     struct gateway *gateway = calloc(1, sizeof(*gateway));
 
@@ -353,6 +364,7 @@ struct gateway *gateway_open(uv_loop_t *loop, struct config *config, char *error
     }
     gateway->loop = loop;
     gateway->config = config;
+    gateway->spawner = spawner;
     if (open_parts(gateway, error, error_size) != 0) {
         gateway_close(gateway, NULL, NULL);
         return NULL;
@@ -363,8 +375,6 @@ struct gateway *gateway_open(uv_loop_t *loop, struct config *config, char *error
 
 /* ---- Closing ---- */
 
-static void part_closed(void *arg);
-
 static void close_store(struct gateway *gateway)
 {
     struct store *store = gateway->store;
@@ -372,11 +382,11 @@ static void close_store(struct gateway *gateway)
     gateway->store = NULL;
     if (store) {
         gateway->closing++;
-        store_close(store, part_closed, gateway);
+        store_close(store, gateway_part_closed, gateway);
     }
 }
 
-static void part_closed(void *arg)
+void gateway_part_closed(void *arg)
 {
     struct gateway *gateway = arg;
 
@@ -388,31 +398,17 @@ static void part_closed(void *arg)
     }
     if (gateway->on_closed)
         gateway->on_closed(gateway->arg);
+    filters_free(gateway->filters);
+    catalog_free(gateway->catalog);
     gateway_policy_free(gateway->policy);
     free(gateway->targets.at);
     config_free(gateway->config);
     free(gateway);
 }
 
-static void driver_closed(void *arg)
-{
-    struct driver *driver = arg;
-    struct gateway *gateway = driver->gateway;
-
-    free(driver);
-    part_closed(gateway);
-}
-
-/* Counted like everything that closes: the gateway itself may be asked to close meanwhile. */
-void gateway_driver_close(struct driver *driver)
-{
-    driver->gateway->closing++;
-    mitigator_close(driver->mitigator, driver_closed, driver);
-}
-
 static void handle_closed(uv_handle_t *handle)
 {
-    part_closed(handle->data);
+    gateway_part_closed(handle->data);
 }
 
 void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *arg)
@@ -425,11 +421,21 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
     gateway->closing++; /* this call */
     if (gateway->southbound) {
         gateway->closing++;
-        southbound_close(gateway->southbound, part_closed, gateway);
+        southbound_close(gateway->southbound, gateway_part_closed, gateway);
+    }
+    if (gateway->data) {
+        gateway->closing++;
+        data_close(gateway->data, gateway_part_closed, gateway);
+        gateway->data = NULL;
+    }
+    if (gateway->data_upstreams) { /* data asks nothing any more */
+        gateway->closing++;
+        data_upstreams_close(gateway->data_upstreams, gateway_part_closed, gateway);
+        gateway->data_upstreams = NULL;
     }
     if (gateway->northbound) {
         gateway->closing++;
-        northbound_close(gateway->northbound, part_closed, gateway);
+        northbound_close(gateway->northbound, gateway_part_closed, gateway);
     }
     /* Both sides have stopped asking; the relay lets go of what it holds of them. */
     relay_free(gateway->relay);
@@ -443,5 +449,5 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
         uv_close((uv_handle_t *)&gateway->timer, handle_closed);
         uv_close((uv_handle_t *)&gateway->prepare, handle_closed);
     }
-    part_closed(gateway);
+    gateway_part_closed(gateway);
 }

@@ -3,14 +3,19 @@
 
 #include <uv.h>
 
+#include "aggregation/catalog_upstream.h"
 #include "aggregation/relay.h"
 #include "gateway/assemble.h"
+#include "gateway/data_upstreams.h"
+#include "gateway/filters.h"
 #include "gateway/operate.h"
 #include "gateway/policy.h"
 #include "gateway/store/store.h"
 #include "gateway/targets.h"
 #include "northbound/mitigator/mitigator.h"
 #include "northbound/signal/northbound.h"
+#include "southbound/data/southbound_data.h"
+#include "southbound/signal/alias.h"
 #include "southbound/signal/southbound.h"
 
 /* A mitigator, and where it is. */
@@ -25,11 +30,16 @@ struct reload;
 struct gateway {
     uv_loop_t *loop;
     struct config *config;
+    struct spawner *spawner;
     struct policy *policy;
     struct targets targets;
     struct store *store;
     struct relay *relay;
     struct southbound *southbound;
+    struct catalog *catalog;
+    struct data_server *data;
+    struct data_upstreams *data_upstreams;
+    struct filters *filters;
     struct northbound *northbound;
     uv_timer_t timer;     /* the relay's next deadline */
     uv_prepare_t prepare; /* sets it, once a turn */
@@ -48,12 +58,16 @@ struct gateway {
 
 /* assemble.c: ms since 1970 that never step back while we run */
 int64_t gateway_now(void);
+void gateway_policy_free(struct policy *policy);
+/* One of what gateway->closing counts has closed. */
+void gateway_part_closed(void *arg);
+
+/* drivers.c */
 /* NULL with a sentence. */
 struct driver *gateway_driver_open(struct gateway *gateway, const struct config_mitigator *config, size_t target,
                                    char *error, size_t error_size);
 /* A driver of a gateway that goes on. */
 void gateway_driver_close(struct driver *driver);
-void gateway_policy_free(struct policy *policy);
 
 /* reload.c */
 extern const struct relay_reviewer gateway_reviewer; /* its arg is set by the user */

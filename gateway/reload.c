@@ -24,6 +24,7 @@ struct reload {
     struct config *config; /* the new one; once in force, the old one */
     struct southbound_change *south;
     struct northbound_change *north;
+    struct data_change *data;
     struct policy *policy; /* the same */
     struct targets targets;
     bool ok;
@@ -66,7 +67,8 @@ static void prepare(uv_work_t *work)
     } else if (difference.refused[0]) {
         snprintf(reload->text, sizeof(reload->text), "%s: %s", reload->file, difference.refused);
     } else if (!(reload->south = southbound_prepare(gateway->southbound, reload->config, text, sizeof(text))) ||
-               !(reload->north = northbound_prepare(reload->config, text, sizeof(text)))) {
+               !(reload->north = northbound_prepare(reload->config, text, sizeof(text))) ||
+               !(reload->data = data_prepare(gateway->data, reload->config, text, sizeof(text)))) {
         snprintf(reload->text, sizeof(reload->text), "%s: %s", reload->file, text);
     } else {
         snprintf(reload->text, sizeof(reload->text), "%s: %s", reload->file,
@@ -168,6 +170,24 @@ static int apply_north(struct reload *reload, char *error, size_t error_size)
     return status;
 }
 
+/* Those that leave stop their filters, those that came get all. */
+static void hand_filters(struct gateway *gateway, const struct targets *before)
+{
+    for (size_t i = 0; i < gateway->targets.count; i++) {
+        const struct target *target = &gateway->targets.at[i];
+
+        if (target->kind == TARGET_MITIGATOR && target->leaving)
+            filters_remove_mitigator(gateway->filters, target->driver->mitigator);
+    }
+    for (size_t i = 0; i < gateway->targets.count; i++) {
+        const struct target *target = &gateway->targets.at[i];
+
+        if (target->kind == TARGET_MITIGATOR && !target->leaving &&
+            (i >= before->count || before->at[i].kind == TARGET_FREE))
+            filters_add_mitigator(gateway->filters, target->driver->mitigator);
+    }
+}
+
 /* From here on nothing can be refused any more. What was in force is in the reload afterwards. */
 static void swap(struct reload *reload)
 {
@@ -179,6 +199,7 @@ static void swap(struct reload *reload)
 
     gateway->targets = reload->targets;
     southbound_apply(gateway->southbound, reload->south);
+    data_apply(gateway->data, reload->data);
     gateway->config = reload->config;
     reload->config = config;
     reviewer.arg = gateway;
@@ -189,6 +210,8 @@ static void swap(struct reload *reload)
         log_error("out-of-memory", "mitigations are planned as before the reload; reload again");
     }
     reload->targets = targets;
+    data_upstreams_use(gateway->data_upstreams, gateway->config, &gateway->policy->relay);
+    hand_filters(gateway, &targets);
     northbound_start(gateway->northbound);
     log_configure(gateway->config->log.level, gateway->config->log.format);
     gateway_look_after(gateway);
@@ -225,6 +248,7 @@ static void dispose(uv_work_t *work)
 
     southbound_change_free(reload->south);
     northbound_change_free(reload->north);
+    data_change_free(reload->data);
     gateway_policy_free(reload->policy);
     config_free(reload->config);
     free(reload->targets.at);

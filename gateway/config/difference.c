@@ -221,14 +221,56 @@ static void refuse_gateway(const struct config *before, const struct config *aft
                  before->gateway.state_dir);
 }
 
+/* What the process gave up at its start it does not get back. */
+static void refuse_confinement(const struct config *before, const struct config *after, struct config_difference *out)
+{
+    if (!same_text(before->gateway.user, after->gateway.user))
+        snprintf(out->refused, sizeof(out->refused),
+                 "gateway.user: it cannot change while the gateway runs; restart it");
+    else if (before->gateway.seccomp != after->gateway.seccomp)
+        snprintf(out->refused, sizeof(out->refused),
+                 "gateway.seccomp: it cannot change while the gateway runs; restart it");
+}
+
+static bool has_data_upstream(const struct config *config)
+{
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        if (config->upstreams[i].data.given)
+            return true;
+    }
+    return false;
+}
+
+static bool has_data_listener(const struct config *config)
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        if (config->listeners[i].channel == CONFIG_CHANNEL_DATA)
+            return true;
+    }
+    return false;
+}
+
+static void refuse_data(const struct config *before, const struct config *after, struct config_difference *out)
+{
+    if (has_data_upstream(before) || has_data_upstream(after))
+        snprintf(out->refused, sizeof(out->refused),
+                 "upstreams: with a data channel to an upstream, a changed configuration needs a restart");
+    else if (has_data_listener(after) && before->limits.data_connections != after->limits.data_connections)
+        snprintf(out->refused, sizeof(out->refused), "limits.data-connections: it needs a restart");
+}
+
 static void refuse(const struct config *before, const struct config *after, struct config_difference *out)
 {
     refuse_gateway(before, after, out);
+    if (!out->refused[0])
+        refuse_confinement(before, after, out);
     if (!out->refused[0] && (before->fan_out == CONFIG_FAN_OUT_SERIAL) != (after->fan_out == CONFIG_FAN_OUT_SERIAL))
         snprintf(out->refused, sizeof(out->refused),
                  "fan-out: a change to or from serial needs a restart; mitigations go on meanwhile");
     if (!out->refused[0])
         refuse_listeners(before, after, out);
+    if (!out->refused[0])
+        refuse_data(before, after, out);
     for (const struct config_key *key = config_keys_root; key->name && !out->refused[0]; key++) {
         if (strcmp(key->name, "admin") == 0 && !same(key, before, after))
             snprintf(out->refused, sizeof(out->refused), "admin: its sockets and ports need a restart");

@@ -119,6 +119,13 @@ int http_listen_unix(struct http_server *server, const char *path, mode_t mode, 
  * 0, or -1 with error and nothing changed. Blocks on files. A server without TLS cannot get any. */
 int http_reload_tls(struct http_server *server, const struct http_tls *tls, char *error, size_t error_size);
 
+/* The same in two steps: http_material_load blocks on files and runs on any thread; http_renew, on the loop, never
+ * fails, and leaves in material what was in force before. NULL with error. Only for a server that has TLS. */
+struct http_material;
+struct http_material *http_material_load(const struct http_tls *tls, char *error, size_t error_size);
+void http_renew(struct http_server *server, struct http_material *material);
+void http_material_free(struct http_material *material); /* any thread; NULL is fine */
+
 /* Takes no more connections and requests (GOAWAY, Connection: close), lets exchanges that are under way end within
  * grace_ms, then cuts the rest (handlers->gone). on_closed when the loop has let go; exchanges that are not ended yet
  * may be ended after it. */

@@ -95,6 +95,7 @@ def test_killed_then_the_next_and_back_for_what_is_new(make_serial, make_client,
 
 
 def test_frozen_server_is_silent_and_told_when_it_thaws(gw, web, servers, scrubbers):
+    gw.wait_log(" session-up: upstream first")
     servers["first"].process.signal(signal.SIGSTOP)
     try:
         assert web.put(1, ONE).code == "2.01"

@@ -158,6 +158,34 @@ static void test_what_needs_a_restart_says_so(void **state)
                    "the first listener");
 }
 
+static void test_what_the_process_gave_up_stays(void **state)
+{
+    static const char tls[] = "tls: { certificate: gw.pem, private-key: gw.key, trust-anchors: ca.pem }\n";
+
+    (void)state;
+    expect_refused(join(head, listener, ""),
+                   join("gateway: { name: gw, state-dir: /tmp, user: nobody }\n", tls, listener), "gateway.user");
+    expect_refused(join(head, listener, ""),
+                   join("gateway: { name: gw, state-dir: /tmp, seccomp: false }\n", tls, listener), "gateway.seccomp");
+}
+
+static void test_data_channels_need_a_restart(void **state)
+{
+    static const char both[] = "listeners: [ { }, { channel: data } ]\n";
+    static const char plain[] = "upstreams: [ { name: isp, servers: [ { host: a.test } ] } ]\n";
+    static const char data[] = "upstreams: [ { name: isp, servers: [ { host: a.test } ], data: { port: 4443 } } ]\n";
+
+    (void)state;
+    expect_refused(join(head, listener, ""), join(head, both, ""), "listener of the data channel");
+    expect_refused(join(head, both, ""), join(head, listener, ""), "cannot be closed");
+    expect_refused(join(head, both, ""), join(head, both, "limits: { data-connections: 9 }\n"),
+                   "limits.data-connections");
+    expect_refused(join(head, listener, plain), join(head, listener, data), "data channel to an upstream");
+    expect_refused(join(head, listener, data), join(head, listener, plain), "data channel to an upstream");
+    assert_string_equal(compare(join(head, both, ""), join(head, both, "log: { level: debug }\n")), "log");
+    assert_string_equal(difference.refused, "");
+}
+
 static void test_listeners_may_be_added(void **state)
 {
     (void)state;
@@ -179,6 +207,8 @@ int main(void)
         with_files(test_sections_are_named),
         with_files(test_upstreams_and_mitigators),
         with_files(test_what_needs_a_restart_says_so),
+        with_files(test_what_the_process_gave_up_stays),
+        with_files(test_data_channels_need_a_restart),
         with_files(test_listeners_may_be_added),
     };
     return cmocka_run_group_tests(tests, fixture_make, fixture_remove);

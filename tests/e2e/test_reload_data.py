@@ -1,0 +1,105 @@
+"""SIGHUP beside a data channel: clients, credentials, mitigators; what is refused."""
+
+import pytest
+
+from data import acl, acls, alias, aliases
+from gateway import client_entry
+from pki import derived_cuid
+
+ONE = "203.0.113.1/32"
+LATE = [client_entry("late", "late.test")]
+
+
+@pytest.fixture
+def server(make_data_server):
+    return make_data_server()
+
+
+def entries(*names, **more):
+    return [client_entry(name, f"{name}.test", **more) for name in names]
+
+
+def test_clients_come_and_go_on_connections_that_are_up(server, make_data_client, pki):
+    web, late = make_data_client(server), make_data_client(server, "late", cuid="late-1")
+    assert web.register().status == 201
+    assert late.register().status == 401
+    server.reload(clients=entries("web", "late"))
+    assert late.register().status == 201
+    assert web.post("", aliases(alias("a"))).status == 201
+    server.reload(clients=entries("late"))
+    assert web.get().status == 401
+    assert web.put("/aliases/alias=a", aliases(alias("a"))).status == 401
+    assert late.post("", aliases(alias("b"))).status == 201
+    server.reload(clients=entries("web", "late"))
+    assert "a" in web.get("/aliases").text, "what it has lives on until it expires"
+
+
+def test_scopes_and_limits_are_those_of_now(server, make_data_client):
+    web = make_data_client(server)
+    assert web.register().status == 201
+    assert web.post("", aliases(alias("a", "203.0.113.7/32"))).status == 201
+    server.reload(clients=entries("web", scopes={"prefixes": ["198.51.100.0/24"]}))
+    assert web.post("", aliases(alias("b", "203.0.113.8/32"))).status == 403
+    assert web.post("", aliases(alias("c", "198.51.100.8/32"))).status == 201
+    server.reload(clients=entries("web", limits={"aliases": 2}, scopes={"prefixes": ["198.51.100.0/24"]}))
+    assert web.post("", aliases(alias("d", "198.51.100.9/32"))).status >= 400
+
+
+def test_alias_and_filter_control_go_on(server, make_data_client, make_client, mitigator, pki):
+    certificate = pki.certificate("web.test")
+    data = make_data_client(server, cuid=derived_cuid(certificate))
+    signal = make_client(server, certificate, "tcp")
+    assert data.register().status == 201
+    assert data.post("", aliases(alias("web", "203.0.113.7/32"))).status == 201
+    assert data.post("", acls(acl("flood", activation="deactivate"))).status == 201
+    server.reload(clients=entries("web", limits={"mitigations": 7}))
+    assert signal.put_json(1, {"alias-name": ["web"], "lifetime": 3600}).code == "2.01"
+    mitigator.wait_job("203.0.113.7/32")
+    server.reload(clients=entries("web", limits={"mitigations": 8}))
+    control = [{"acl-name": "flood", "activation-type": "immediate"}]
+    assert signal.put_json(1, {"alias-name": ["web"], "lifetime": 3600, "acl-list": control}).code == "2.04"
+    mitigator.wait_told(lambda told: [job for job in told if "acl" in job], "of the filter")
+
+
+def test_another_certificate_is_shown_to_new_connections(server, make_data_client, pki):
+    web = make_data_client(server)
+    assert web.register().status == 201
+    before = web.curl("GET", "/.well-known/host-meta", flags=["-w", "%{stderr}%{certs}"])
+    assert before.status == 200
+    other = pki.certificate("other.test")
+    server.reload(tls=other.config())
+    with pytest.raises(AssertionError, match="other.test|subject|SSL"):
+        web.get()
+    server.reload(tls=pki.certificate(server.host).config())
+    assert web.get().status == 200
+
+
+def test_filters_follow_the_mitigators(server, make_data_client, make_mitigator, mitigator):
+    web = make_data_client(server)
+    assert web.register().status == 201
+    assert web.post("", acls(acl("flood", activation="immediate"))).status == 201
+    mitigator.wait_told(lambda told: [job for job in told if "acl" in job], "of the filter")
+    second = make_mitigator("second")
+    server.reload(mitigators=[second.config()])
+    second.wait_told(lambda told: [job for job in told if "acl" in job], "of the filter of before")
+    mitigator.wait_idle()
+    assert web.delete("/acls/acl=flood").status == 204
+    second.wait_idle()
+
+
+@pytest.mark.parametrize("change", ["gone", "connections"])
+def test_what_needs_a_restart(server, make_data_client, change):
+    sections = {
+        "gone": {"listeners": server.sections["listeners"][:1]},
+        "connections": {"limits": {"data-connections": 7}},
+    }[change]
+    assert ("port 4443" if change == "gone" else "data-connections") in server.reload_refused(**sections)
+    assert make_data_client(server).register().status == 201
+
+
+def test_the_user_and_the_filter_of_system_calls_stay(make_server):
+    server = make_server()
+    settings = server.sections["gateway"]
+    assert "gateway.user" in server.reload_refused(gateway=settings | {"user": "nobody"})
+    assert "gateway.seccomp" in server.reload_refused(gateway=settings | {"seccomp": False})
+    server.reload(gateway=settings, clients=server.sections["clients"] + LATE)
