@@ -56,10 +56,10 @@ void data_upstreams_start(struct data_upstreams *upstreams)
     northbound_data_start(upstreams->data);
 }
 
-void data_upstreams_use(struct data_upstreams *upstreams, const struct config *config,
-                        const struct relay_policy *policy)
+void data_upstreams_apply(struct data_upstreams *upstreams, struct northbound_data_change *change,
+                          const struct relay_policy *policy)
 {
-    northbound_data_use(upstreams->data, config, policy);
+    northbound_data_apply(upstreams->data, change, policy);
 }
 
 static void closed(void *arg)

@@ -14,8 +14,8 @@ struct data_upstreams *data_upstreams_open(uv_loop_t *loop, const struct config 
 /* NULL: no upstream has a data channel, so this gateway is its server. */
 const struct catalog_upstream *data_upstreams_hook(const struct data_upstreams *upstreams);
 void data_upstreams_start(struct data_upstreams *upstreams);
-/* As northbound_data_use. */
-void data_upstreams_use(struct data_upstreams *upstreams, const struct config *config,
-                        const struct relay_policy *policy);
+/* As northbound_data_apply. */
+void data_upstreams_apply(struct data_upstreams *upstreams, struct northbound_data_change *change,
+                          const struct relay_policy *policy);
 /* When nobody asks any more. */
 void data_upstreams_close(struct data_upstreams *upstreams, void (*on_closed)(void *arg), void *arg);

@@ -25,6 +25,7 @@ struct reload {
     struct southbound_change *south;
     struct northbound_change *north;
     struct data_change *data;
+    struct northbound_data_change *data_north;
     struct policy *policy; /* the same */
     struct targets targets;
     bool ok;
@@ -68,7 +69,8 @@ static void prepare(uv_work_t *work)
         snprintf(reload->text, sizeof(reload->text), "%s: %s", reload->file, difference.refused);
     } else if (!(reload->south = southbound_prepare(gateway->southbound, reload->config, text, sizeof(text))) ||
                !(reload->north = northbound_prepare(reload->config, text, sizeof(text))) ||
-               !(reload->data = data_prepare(gateway->data, reload->config, text, sizeof(text)))) {
+               !(reload->data = data_prepare(gateway->data, reload->config, text, sizeof(text))) ||
+               !(reload->data_north = northbound_data_prepare(reload->config, text, sizeof(text)))) {
         snprintf(reload->text, sizeof(reload->text), "%s: %s", reload->file, text);
     } else {
         snprintf(reload->text, sizeof(reload->text), "%s: %s", reload->file,
@@ -105,6 +107,25 @@ static bool is_new(const struct reload *reload, size_t place)
            (place >= before->count || before->at[place].kind == TARGET_FREE);
 }
 
+/* As another client of an upstream we would have another account there, and what the data channel has under the old one
+ * is not moved. */
+static int check_data_channels(const struct reload *reload, char *error, size_t error_size)
+{
+    for (size_t i = 0; i < reload->targets.count; i++) {
+        const struct target *target = &reload->targets.at[i];
+
+        if (!is_new(reload, i) || target->kind != TARGET_UPSTREAM ||
+            !reload->config->upstreams[target->index].data.given)
+            continue;
+        snprintf(error, error_size,
+                 "upstream %s: its certificate has another key than before, and with a data channel to it that needs a "
+                 "restart",
+                 target->name);
+        return -1;
+    }
+    return 0;
+}
+
 static int plan(struct reload *reload, char *error, size_t error_size)
 {
     snprintf(error, error_size, "out of memory");
@@ -120,6 +141,9 @@ static int plan(struct reload *reload, char *error, size_t error_size)
                  "in a minute, or restart");
         return -1;
     }
+    if (check_data_channels(reload, error, error_size) != 0)
+        return -1;
+    snprintf(error, error_size, "out of memory");
     reload->policy = calloc(1, sizeof(*reload->policy));
     if (!reload->policy || policy_make(reload->policy, reload->config, &reload->targets) != 0)
         return -1;
@@ -210,7 +234,7 @@ static void swap(struct reload *reload)
         log_error("out-of-memory", "mitigations are planned as before the reload; reload again");
     }
     reload->targets = targets;
-    data_upstreams_use(gateway->data_upstreams, gateway->config, &gateway->policy->relay);
+    data_upstreams_apply(gateway->data_upstreams, reload->data_north, &gateway->policy->relay);
     hand_filters(gateway, &targets);
     northbound_start(gateway->northbound);
     log_configure(gateway->config->log.level, gateway->config->log.format);
@@ -249,6 +273,7 @@ static void dispose(uv_work_t *work)
     southbound_change_free(reload->south);
     northbound_change_free(reload->north);
     data_change_free(reload->data);
+    northbound_data_change_free(reload->data_north);
     gateway_policy_free(reload->policy);
     config_free(reload->config);
     free(reload->targets.at);

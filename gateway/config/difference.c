@@ -250,11 +250,32 @@ static bool has_data_listener(const struct config *config)
     return false;
 }
 
+/* But for the paths of credentials: the reload looks at what is in the files. */
+static bool same_upstreams(const struct config *before, const struct config *after)
+{
+    const struct config_key *list = config_keys_root;
+
+    while (strcmp(list->name, "upstreams") != 0)
+        list++;
+    if (before->upstream_count != after->upstream_count)
+        return false;
+    for (size_t i = 0; i < before->upstream_count; i++) {
+        for (const struct config_key *key = list->keys; key->name; key++) {
+            if (strcmp(key->name, "credentials") != 0 && !same(key, &before->upstreams[i], &after->upstreams[i]))
+                return false;
+        }
+    }
+    return true;
+}
+
 static void refuse_data(const struct config *before, const struct config *after, struct config_difference *out)
 {
-    if (has_data_upstream(before) || has_data_upstream(after))
+    if ((has_data_upstream(before) || has_data_upstream(after)) && !same_upstreams(before, after))
         snprintf(out->refused, sizeof(out->refused),
-                 "upstreams: with a data channel to an upstream, a changed configuration needs a restart");
+                 "upstreams: while one of them has a data channel, a change of upstreams needs a restart");
+    else if (has_data_upstream(after) && before->gateway.domain_side_server != after->gateway.domain_side_server)
+        snprintf(out->refused, sizeof(out->refused),
+                 "gateway.domain-side: with a data channel to an upstream it needs a restart");
     else if (has_data_listener(after) && before->limits.data_connections != after->limits.data_connections)
         snprintf(out->refused, sizeof(out->refused), "limits.data-connections: it needs a restart");
 }

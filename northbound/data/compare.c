@@ -56,6 +56,22 @@ void comparison_run(struct comparison *comparison)
     comparison->failed = false;
 }
 
+int comparison_take_terms(struct comparison *comparison, const struct portion_terms *terms)
+{
+    comparison->nat = calloc(terms->nat_count + 1, sizeof(*comparison->nat));
+    comparison->owns = calloc(terms->owns_count + 1, sizeof(*comparison->owns));
+    if (!comparison->nat || !comparison->owns)
+        return -1;
+    if (terms->nat_count)
+        memcpy(comparison->nat, terms->nat, terms->nat_count * sizeof(*comparison->nat));
+    if (terms->owns_count)
+        memcpy(comparison->owns, terms->owns, terms->owns_count * sizeof(*comparison->owns));
+    comparison->terms = *terms;
+    comparison->terms.nat = comparison->nat;
+    comparison->terms.owns = comparison->owns;
+    return 0;
+}
+
 static void run(uv_work_t *work)
 {
     comparison_run(work->data);
@@ -86,6 +102,8 @@ void comparison_free(struct comparison *comparison)
         catalog_entry_unref(comparison->entries[i].entry);
     data_listing_free(&comparison->installed);
     free(comparison->entries);
+    free(comparison->nat);
+    free(comparison->owns);
     free(comparison->wanted);
     free(comparison->origin);
     free(comparison->steps);

@@ -21,7 +21,7 @@ struct comparison {
     /* In. */
     struct compare_entry *entries;
     size_t entry_count;
-    struct portion_terms terms; /* name is set for each */
+    struct portion_terms terms; /* name is set for each; see comparison_take_terms */
     char *body;                 /* of the upstream's answer; NULL: it has nothing */
     size_t body_length;
     int64_t refresh_minutes;
@@ -39,10 +39,14 @@ struct comparison {
     size_t step_count;
 
     /* private */
+    struct nat_mapping *nat;  /* of the terms */
+    struct wire_prefix *owns; /* the same */
     uv_work_t work;
     void *loop_data; /* the caller's, for a comparison whose arg is gone */
 };
 
+/* Copies what they point to: the configuration may change while it runs. 0, or -1 out of memory. */
+int comparison_take_terms(struct comparison *comparison, const struct portion_terms *terms);
 /* In the pool; done comes from the loop. 0, or -1. */
 int comparison_start(uv_loop_t *loop, struct comparison *comparison);
 void comparison_run(struct comparison *comparison);  /* what the pool does */

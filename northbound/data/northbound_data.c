@@ -148,12 +148,6 @@ void northbound_data_start(struct northbound_data *data)
     uv_unref((uv_handle_t *)&data->prepare);
 }
 
-void northbound_data_use(struct northbound_data *data, const struct config *config, const struct relay_policy *policy)
-{
-    data->settings.config = config;
-    data->settings.policy = policy;
-}
-
 bool northbound_data_hook(struct northbound_data *data, struct catalog_upstream *hook)
 {
     *hook = (struct catalog_upstream){

@@ -41,8 +41,18 @@ void northbound_data_start(struct northbound_data *data);
 /* True when an upstream has a data channel, and the hook is filled: nothing to be asked otherwise. */
 bool northbound_data_hook(struct northbound_data *data, struct catalog_upstream *hook);
 
-/* A reload put these in force, and no upstream has a data channel, neither before nor now. */
-void northbound_data_use(struct northbound_data *data, const struct config *config, const struct relay_policy *policy);
+/*
+ * A reload to a configuration whose upstreams are the same as before, in the same order; what their files of
+ * credentials have in them may have changed. northbound_data_prepare reads these, on any thread: NULL with a sentence.
+ * northbound_data_apply, on the loop, puts it in force; config and policy are borrowed from then on, and those of
+ * before are not touched any more. Connections that are up stay. northbound_data_change_free, also on any thread: what
+ * was prepared, or what it replaced.
+ */
+struct northbound_data_change;
+struct northbound_data_change *northbound_data_prepare(const struct config *config, char *error, size_t error_size);
+void northbound_data_apply(struct northbound_data *data, struct northbound_data_change *change,
+                           const struct relay_policy *policy);
+void northbound_data_change_free(struct northbound_data_change *change); /* NULL is fine */
 
 /* Asks that wait are dropped without a verdict. Never calls on_closed from inside. */
 void northbound_data_close(struct northbound_data *data, void (*on_closed)(void *arg), void *arg);

@@ -236,6 +236,12 @@ struct restconf *restconf_open(const struct restconf_settings *settings, char *e
     return restconf;
 }
 
+void restconf_renew(struct restconf *restconf, const struct config_upstream *config, struct credentials **credentials)
+{
+    restconf->settings.config = config;
+    transfer_renew(restconf->channel, config, credentials);
+}
+
 static void part_closed(void *arg)
 {
     struct restconf *restconf = arg;

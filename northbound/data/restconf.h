@@ -16,6 +16,7 @@
 
 struct restconf;
 struct restconf_call;
+struct credentials;
 
 struct restconf_settings {
     uv_loop_t *loop;
@@ -28,6 +29,8 @@ struct restconf_settings {
 struct restconf *restconf_open(const struct restconf_settings *settings, char *error, size_t error_size);
 /* Calls under way are dropped without their callback. */
 void restconf_close(struct restconf *restconf, void (*on_closed)(void *arg), void *arg);
+/* The same server by another configuration; credentials count for new connections, those of before are left there. */
+void restconf_renew(struct restconf *restconf, const struct config_upstream *config, struct credentials **credentials);
 void restconf_start(struct restconf *restconf); /* looks whether it is there */
 
 /* path: below the root, percent-encoded, with a query if any. body NULL: none. Copied. NULL: out of memory. */

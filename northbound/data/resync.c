@@ -323,6 +323,7 @@ static void compare(struct repairing *repairing, const struct transfer_response 
     struct account *account = repairing->account;
     struct northbound_data *data = account->upstream->data;
     struct comparison *comparison = calloc(1, sizeof(*comparison));
+    const struct portion_terms terms = account_terms(account);
 
     repairing->comparison = comparison;
     repairing->compared = true; /* not in the pool yet */
@@ -332,11 +333,11 @@ static void compare(struct repairing *repairing, const struct transfer_response 
         if (comparison->body)
             memcpy(comparison->body, response->body, response->length + 1);
     }
-    if (!comparison || (response->status == 200 && !comparison->body) || take_wanted(account, comparison) != 0) {
+    if (!comparison || (response->status == 200 && !comparison->body) ||
+        comparison_take_terms(comparison, &terms) != 0 || take_wanted(account, comparison) != 0) {
         fail(repairing, "out of memory");
         return;
     }
-    comparison->terms = account_terms(account);
     comparison->refresh_minutes = DATA_REFRESH_MINUTES;
     comparison->done = compared;
     comparison->arg = repairing;

@@ -17,12 +17,16 @@
 
 struct transfer_channel;
 struct transfer;
+struct credentials;
 
 #define TRANSFER_UNDER_WAY_MAX 1024u /* on one channel */
 
 /* NULL with a sentence in error. config must stay. Blocks: it reads the files of credentials. */
 struct transfer_channel *transfer_open(uv_loop_t *loop, const struct config_upstream *config, char *error,
                                        size_t error_size);
+/* The same server by another configuration; credentials count for new connections, those of before are left there. */
+void transfer_renew(struct transfer_channel *channel, const struct config_upstream *config,
+                    struct credentials **credentials);
 /* Transfers under way are dropped without their callback. on_closed when the loop has let go. */
 void transfer_close(struct transfer_channel *channel, void (*on_closed)(void *arg), void *arg);
 

@@ -203,6 +203,16 @@ struct transfer_channel *transfer_open(uv_loop_t *loop, const struct config_upst
     return channel;
 }
 
+void transfer_renew(struct transfer_channel *channel, const struct config_upstream *config,
+                    struct credentials **credentials)
+{
+    struct credentials *before = channel->credentials;
+
+    channel->config = config;
+    channel->credentials = *credentials;
+    *credentials = before;
+}
+
 static void timer_closed(uv_handle_t *handle)
 {
     handle_closed(handle->data);

@@ -2,9 +2,11 @@
 
 import pytest
 
-from data import acl, acls, alias, aliases
+from data import MODULE, DATA, acl, acls, alias, aliases
 from gateway import client_entry
 from pki import derived_cuid
+from test_reload import reissue
+from waiting import wait_for
 
 ONE = "203.0.113.1/32"
 LATE = [client_entry("late", "late.test")]
@@ -57,7 +59,8 @@ def test_alias_and_filter_control_go_on(server, make_data_client, make_client, m
     mitigator.wait_job("203.0.113.7/32")
     server.reload(clients=entries("web", limits={"mitigations": 8}))
     control = [{"acl-name": "flood", "activation-type": "immediate"}]
-    assert signal.put_json(1, {"alias-name": ["web"], "lifetime": 3600, "acl-list": control}).code == "2.04"
+    scope = {"alias-name": ["web"], "lifetime": 3600, "ietf-dots-signal-control:acl-list": control}
+    assert signal.put_json(2, scope).code == "2.01"
     mitigator.wait_told(lambda told: [job for job in told if "acl" in job], "of the filter")
 
 
@@ -99,7 +102,81 @@ def test_what_needs_a_restart(server, make_data_client, change):
 
 def test_the_user_and_the_filter_of_system_calls_stay(make_server):
     server = make_server()
-    settings = server.sections["gateway"]
-    assert "gateway.user" in server.reload_refused(gateway=settings | {"user": "nobody"})
-    assert "gateway.seccomp" in server.reload_refused(gateway=settings | {"seccomp": False})
-    server.reload(gateway=settings, clients=server.sections["clients"] + LATE)
+    settings = dict(server.sections["gateway"])
+    for key, value in (("user", "nobody"), ("seccomp", False)):
+        assert f"gateway.{key}" in server.reload_refused(gateway={key: value})
+        server.sections["gateway"] = dict(settings)
+    server.reload(clients=server.sections["clients"] + LATE)
+
+
+# ---- Through a gateway ----
+
+MANY = {"data-requests-per-second": 100000, "cuids": 1000}
+
+
+@pytest.fixture
+def above(make_data_server):
+    return make_data_server(clients=entries("gw", limits=MANY))
+
+
+@pytest.fixture
+def gw(above, make_gateway):
+    upstream = {"name": "isp", "servers": [above.server_entry()], "data": {"port": above.data_port}}
+    gw = make_gateway("gw", upstreams=[upstream], clients=entries("web", limits=MANY))
+    gw.with_data_channel().start()
+    gw.wait_log(" notice data-channel-up: ")
+    return gw
+
+
+@pytest.fixture
+def there(above, make_data_client):
+    """there(): the aliases that the gateway has at its upstream, by target."""
+
+    def look():
+        seer = make_data_client(above, "gw")
+        found = seer.curl("GET", f"{DATA}?content=config").body.get(f"{MODULE}:dots-data", {}).get("dots-client", [])
+        listed = [each for client in found for each in client.get("aliases", {}).get("alias", [])]
+        return sorted(prefix for each in listed for prefix in each["target-prefix"])
+
+    return look
+
+
+def test_clients_of_now_are_relayed_upstream(gw, make_data_client, there):
+    web, late = make_data_client(gw), make_data_client(gw, "late", cuid="late-1")
+    assert web.register().status == 201
+    assert web.post("", aliases(alias("a", "203.0.113.1/32"))).status == 201
+    assert late.register().status == 401
+    for turn in range(3):
+        gw.reload(clients=entries("web", "late", limits=MANY | {"mitigations": 10 + turn}))
+        assert web.put("/aliases/alias=a", aliases(alias("a", f"203.0.113.{10 + turn}/32"))).status == 204
+        assert there() == [f"203.0.113.{10 + turn}/32"]
+    assert late.register().status == 201
+    assert late.post("", aliases(alias("b", "203.0.113.2/32"))).status == 201
+    assert there() == ["203.0.113.12/32", "203.0.113.2/32"]
+
+
+def test_a_renewed_certificate_is_shown_upstream_and_another_key_refused(gw, make_data_client, there, pki):
+    web = make_data_client(gw)
+    assert web.register().status == 201
+    old = pki.certificate("gw.test")
+    assert "restart" in gw.reload_refused(tls=pki.authority.issue("gw.test").config())
+    assert web.post("", aliases(alias("a", "203.0.113.1/32"))).status == 201
+    gw.reload(tls=old.config() | {"certificate": str(reissue(pki, old))})
+    assert web.post("", aliases(alias("b", "203.0.113.2/32"))).status == 201
+    assert there() == ["203.0.113.1/32", "203.0.113.2/32"]
+
+
+def test_nat_mappings_of_now_are_told_upstream(gw, make_data_client, there):
+    web = make_data_client(gw)
+    assert web.register().status == 201
+    assert web.post("", aliases(alias("a", "203.0.113.1/32"))).status == 201
+    gw.reload(nat={"mappings": [{"internal": "203.0.113.0/25", "external": "203.0.113.128/25"}]})
+    wait_for(lambda: there() == ["203.0.113.129/32"], lambda: f"the external address; there is {there()}", 60)
+    gw.reload(nat={"mappings": []})
+    wait_for(lambda: there() == ["203.0.113.1/32"], lambda: f"the address as it is; there is {there()}", 60)
+
+
+def test_a_change_of_upstreams_needs_a_restart(gw, make_data_client):
+    (upstream,) = gw.sections["upstreams"]
+    assert "a change of upstreams" in gw.reload_refused(upstreams=[upstream | {"mtu": 1200}])
+    assert make_data_client(gw).register().status == 201

@@ -161,3 +161,33 @@ def test_service_manager_is_told(make_gateway, mitigator, manager, tmp_path):
         assert told == "WATCHDOG=1"
     server.check_end()
     assert not re.search("NOTIFY", server.log)
+
+
+def test_service_manager_is_told_of_reloads_and_drains(make_server, make_client, pki, manager, tmp_path):
+    server = make_server()
+    server.stop()
+    server.command = [shutil.which("env"), f"NOTIFY_SOCKET={tmp_path / 'notify'}", program("dotsgw")]
+    server.start()
+
+    def hear(*expected):
+        for pattern in expected:
+            told = manager.recv(4096).decode()
+            assert re.fullmatch(pattern, told, re.DOTALL), told
+
+    reloading = r"RELOADING=1\nMONOTONIC_USEC=\d+\n.*"
+    serving, draining = r"READY=1\nSTATUS=Serving as .*", r"READY=1\nSTATUS=Draining.*"
+    hear(serving)
+    held = make_client(server, pki.certificate("web.test")).hold()
+    server.reload(limits={"sessions": 77})
+    hear(reloading, serving)
+    server.reload_refused(limits={"sessions": -1})
+    hear(reloading, serving)
+    server.process.signal(signal.SIGUSR1)
+    hear(draining)
+    server.process.signal(signal.SIGUSR2)
+    hear(serving)
+    server.process.signal(signal.SIGUSR1)
+    hear(draining)
+    held.stop()
+    hear("STOPPING=1.*")
+    server.check_end()

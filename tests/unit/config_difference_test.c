@@ -171,7 +171,8 @@ static void test_what_the_process_gave_up_stays(void **state)
 
 static void test_data_channels_need_a_restart(void **state)
 {
-    static const char both[] = "listeners: [ { }, { channel: data } ]\n";
+    static const char tls[] = "tls: { certificate: gw.pem, private-key: gw.key, trust-anchors: ca.pem }\n";
+    static const char both[] = "listeners: [ { }, { channel: data, port: 4443 } ]\n";
     static const char plain[] = "upstreams: [ { name: isp, servers: [ { host: a.test } ] } ]\n";
     static const char data[] = "upstreams: [ { name: isp, servers: [ { host: a.test } ], data: { port: 4443 } } ]\n";
 
@@ -180,8 +181,14 @@ static void test_data_channels_need_a_restart(void **state)
     expect_refused(join(head, both, ""), join(head, listener, ""), "cannot be closed");
     expect_refused(join(head, both, ""), join(head, both, "limits: { data-connections: 9 }\n"),
                    "limits.data-connections");
-    expect_refused(join(head, listener, plain), join(head, listener, data), "data channel to an upstream");
-    expect_refused(join(head, listener, data), join(head, listener, plain), "data channel to an upstream");
+    expect_refused(join(head, listener, plain), join(head, listener, data), "a change of upstreams");
+    expect_refused(join(head, listener, data), join(head, listener, plain), "a change of upstreams");
+    expect_refused(join(head, data, ""),
+                   join("gateway: { name: gw, state-dir: /tmp, domain-side: server }\n", tls, data),
+                   "gateway.domain-side");
+    assert_string_equal(compare(join(head, both, data), join(head, both, data)), "nothing in the file has changed");
+    assert_string_equal(difference.refused, "");
+    forget(NULL);
     assert_string_equal(compare(join(head, both, ""), join(head, both, "log: { level: debug }\n")), "log");
     assert_string_equal(difference.refused, "");
 }
