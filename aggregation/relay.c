@@ -6,6 +6,7 @@
 #include "aggregation/leaving.h"
 #include "aggregation/relay_state.h"
 #include "aggregation/record.h"
+#include "aggregation/walk.h"
 
 struct relay *relay_new(const struct relay_policy *policy, const struct relay_effects *effects, void *arg)
 {
@@ -91,6 +92,7 @@ void relay_free(struct relay *relay)
 
     if (!relay)
         return;
+    walk_relay_gone(relay);
     effects_drop(relay);
     while (relay->installs) {
         if (relay->installs->bundle)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "aggregation/relay_state.h"
+#include "aggregation/walk.h"
 
 #define CDID "cdid:"
 
@@ -97,6 +98,7 @@ void requester_release(struct relay *relay, struct requester_state *requester)
     if (requester->held)
         return;
     relay->effects->requester_gone(relay->arg, &requester->public);
+    walk_pass_requester(relay, requester);
     HASH_DEL(relay->requesters, requester);
     overlap_index_free(requester->index);
     free(requester);

@@ -8,6 +8,8 @@
 #include <time.h>
 
 #include "aggregation/relay.h"
+#include "gateway/admin/admin.h"
+#include "gateway/inspect.h"
 #include "gateway/policy.h"
 #include "gateway/store/store.h"
 #include "northbound/mitigator/mitigator.h"
@@ -28,6 +30,8 @@ struct gateway {
     struct relay *relay;
     struct southbound *southbound;
     struct northbound *northbound;
+    struct admin *admin; /* NULL: not configured */
+    struct inspection inspection;
     struct driver *drivers; /* by mitigator of the configuration */
     size_t driver_count;
     uv_timer_t timer;     /* the relay's next deadline */
@@ -59,12 +63,18 @@ static int64_t now_ms(void)
 
 static void effect_answer(void *arg, void *exchange, const struct relay_answer *answer)
 {
-    southbound_answer(((struct gateway *)arg)->southbound, exchange, answer);
+    struct gateway *gateway = arg;
+
+    if (!admin_answer(gateway->admin, exchange, answer))
+        southbound_answer(gateway->southbound, exchange, answer);
 }
 
 static void effect_ignore(void *arg, void *exchange)
 {
-    southbound_ignore(((struct gateway *)arg)->southbound, exchange);
+    struct gateway *gateway = arg;
+
+    if (!admin_ignore(gateway->admin, exchange))
+        southbound_ignore(gateway->southbound, exchange);
 }
 
 static void effect_changed(void *arg, const struct mitigation *mitigation, bool gone)
@@ -73,6 +83,7 @@ static void effect_changed(void *arg, const struct mitigation *mitigation, bool 
 
     if (gateway->southbound)
         southbound_changed(gateway->southbound, mitigation, gone);
+    admin_changed(gateway->admin, mitigation, gone);
 }
 
 static void effect_requester_gone(void *arg, struct requester *requester)
@@ -161,7 +172,11 @@ static int effect_store_delete(void *arg, int table, const char *key, size_t key
 
 static uint64_t effect_store_submit(void *arg)
 {
-    return store_submit(((struct gateway *)arg)->store);
+    struct gateway *gateway = arg;
+    uint64_t sequence = store_submit(gateway->store);
+
+    inspection_submitted(&gateway->inspection, sequence);
+    return sequence;
 }
 
 static void effect_alert(void *arg, const char *event, const char *text)
@@ -196,6 +211,7 @@ static void committed(void *arg, uint64_t sequence)
 
     if (!gateway->relay)
         return;
+    inspection_committed(&gateway->inspection, sequence);
     relay_committed(gateway->relay, now_ms(), sequence);
     if (gateway->southbound)
         southbound_committed(gateway->southbound, sequence);
@@ -306,6 +322,27 @@ static int load_all(struct gateway *gateway, char *error, size_t error_size)
     return 0;
 }
 
+static int open_admin(struct gateway *gateway, char *error, size_t error_size)
+{
+    struct admin_settings settings = {.loop = gateway->loop,
+                                      .config = gateway->config,
+                                      .relay = gateway->relay,
+                                      .now = now_ms,
+                                      .sources = &inspection_sources,
+                                      .arg = &gateway->inspection};
+
+    gateway->inspection.config = gateway->config;
+    gateway->inspection.relay = gateway->relay;
+    gateway->inspection.store = gateway->store;
+    gateway->inspection.southbound = gateway->southbound;
+    gateway->inspection.northbound = gateway->northbound;
+    if (gateway->config->admin.socket || gateway->config->admin.metrics) {
+        gateway->admin = admin_open(&settings, error, error_size);
+        return gateway->admin ? 0 : -1;
+    }
+    return 0;
+}
+
 static int open_parts(struct gateway *gateway, char *error, size_t error_size)
 {
     const struct config *config = gateway->config;
@@ -327,7 +364,9 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
         southbound_open(gateway->loop, config, gateway->relay, gateway->store, now_ms, error, error_size);
     if (!gateway->southbound || open_mitigators(gateway, error, error_size) != 0)
         return -1;
-    return load_all(gateway, error, error_size);
+    if (load_all(gateway, error, error_size) != 0)
+        return -1;
+    return open_admin(gateway, error, error_size);
 }
 
 static void start(struct gateway *gateway)
@@ -414,6 +453,11 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
     /* Both sides have stopped asking; the relay lets go of what it holds of them. */
     relay_free(gateway->relay);
     gateway->relay = NULL;
+    if (gateway->admin) {
+        gateway->closing++;
+        admin_close(gateway->admin, part_closed, gateway);
+        gateway->admin = NULL;
+    }
     for (size_t i = 0; i < gateway->driver_count; i++) {
         gateway->closing++;
         mitigator_close(gateway->drivers[i].mitigator, part_closed, gateway);

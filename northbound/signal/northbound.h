@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "aggregation/relay.h"
@@ -36,6 +37,20 @@ void northbound_upstream_cuid_gone(struct northbound *northbound, struct upstrea
 int northbound_make_cuid(struct northbound *northbound, size_t target, const struct requester *owner, uint32_t attempt,
                          char cuid[23]);
 void northbound_committed(struct northbound *northbound, uint64_t sequence);
+
+/* ---- For operators ---- */
+
+struct northbound_upstream {
+    const char *name;
+    const char *state;     /* "up", "down", "idle" (no session is needed) */
+    const char *server;    /* "dots1.example.net 192.0.2.10:4646/udp" of the shared session; "" without one */
+    size_t sessions;       /* that are up */
+    size_t links;          /* that are wanted: one, or one for each client that has something there */
+    uint32_t rtt_us;       /* of the shared session; 0: no estimate */
+    uint64_t ups, outages; /* sessions since the start; times that none could be had */
+};
+/* False past the end. Valid until the loop runs. */
+bool northbound_upstream(const struct northbound *northbound, size_t index, struct northbound_upstream *out);
 
 /* Closes the sessions in order; nothing is withdrawn. The relay is not called any more; it may be freed, which calls
  * forget and upstream_cuid_gone, until on_closed comes (never from inside this function). */

@@ -118,6 +118,7 @@ struct south_session {
     struct south_observer *observers, *urgent, *ordinary;
     size_t observer_count;
     struct south_session *prev, *next; /* of the peer */
+    struct south_session *all_prev, *all_next;
 };
 
 /* ---- Observers ---- */
@@ -219,6 +220,10 @@ struct southbound {
     uint64_t random;
     uint8_t *body; /* scratch of the encoder */
     size_t body_size;
+    struct south_session *sessions; /* all of them */
+    size_t session_count;
+    struct southbound_walk *walks;
+    struct southbound_counters counters;
     bool closing;
     void (*on_closed)(void *arg);
     void *on_closed_arg;
@@ -341,6 +346,12 @@ int south_reply_message(struct southbound *southbound, struct dots_exchange *exc
 const uint8_t *south_encode(struct southbound *southbound, const struct wire_message *message, size_t *length);
 int south_reply_answer(struct southbound *southbound, struct dots_exchange *exchange,
                        const struct relay_answer *answer);
+
+/* inspect.c */
+void south_inspect_up(struct south_session *session);
+void south_inspect_down(struct south_session *session);
+void south_inspect_close(struct southbound *southbound);
+int south_answer(struct dots_exchange *exchange, const struct dots_response *response); /* dots_reply, counted */
 
 /* redirect.c */
 void south_redirect(struct south_session *session, struct dots_exchange *exchange);

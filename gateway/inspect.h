@@ -1,0 +1,25 @@
+/* inspect: what admin may know of the parts that it does not know, for assemble only. */
+#pragma once
+
+#include "gateway/admin/admin.h"
+#include "gateway/store/store.h"
+#include "northbound/signal/northbound.h"
+#include "southbound/signal/southbound.h"
+
+#define INSPECTION_SUBMITS 512u /* whose time of commit is not known yet; more are not measured */
+
+struct inspection {
+    const struct config *config;
+    struct relay *relay;
+    struct store *store;
+    struct southbound *southbound;
+    struct northbound *northbound;
+    struct metrics_histogram commits;
+    uint64_t submitted_ns[INSPECTION_SUBMITS]; /* by sequence */
+    uint64_t first, last;                      /* sequences that are measured: first < sequence <= last */
+};
+
+extern const struct admin_sources inspection_sources; /* their arg is the inspection */
+
+void inspection_submitted(struct inspection *inspection, uint64_t sequence);
+void inspection_committed(struct inspection *inspection, uint64_t sequence);
