@@ -197,6 +197,9 @@ int64_t relay_next(const struct relay *relay);
 
 /* Is this cuid free or the requester's own? False: answer 4.09, conflict-cause 3 (figure 11). */
 bool relay_cuid_allowed(const struct relay *relay, const struct relay_requester *requester);
+/* Binds a cuid that is allowed, as its first request on the signal channel would: the data channel comes before that
+ * (RFC 8783 section 5.1). Goes into the open batch of the store. -1: the client has cuids_max, or out of memory. */
+int relay_cuid_bind(struct relay *relay, const struct relay_requester *requester, uint32_t cuids_max);
 
 /* Is this what we sent upstream ourselves, under the client's own cuid and mid? Then it has gone in a circle:
  * answer 5.08 (RFC 8768). It asks for nothing and changes nothing. */

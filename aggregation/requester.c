@@ -174,3 +174,8 @@ int requester_bind(struct relay *relay, const struct relay_requester *requester,
     HASH_FIND_STR(relay->bindings, requester->cuid, binding);
     return record_binding(relay, binding);
 }
+
+int relay_cuid_bind(struct relay *relay, const struct relay_requester *requester, uint32_t cuids_max)
+{
+    return requester_bind(relay, requester, cuids_max);
+}

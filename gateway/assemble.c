@@ -5,15 +5,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "aggregation/catalog_upstream.h"
 #include "aggregation/relay.h"
 #include "gateway/admin/admin.h"
+#include "gateway/clock.h"
 #include "gateway/inspect.h"
+#include "gateway/filters.h"
+#include "gateway/data_upstreams.h"
 #include "gateway/policy.h"
+#include "gateway/report.h"
 #include "gateway/store/store.h"
 #include "northbound/mitigator/mitigator.h"
 #include "northbound/signal/northbound.h"
+#include "southbound/data/southbound_data.h"
+#include "southbound/signal/alias.h"
 #include "southbound/signal/southbound.h"
 
 struct driver {
@@ -25,10 +31,15 @@ struct driver {
 struct gateway {
     uv_loop_t *loop;
     const struct config *config;
+    struct spawner *spawner;
     struct policy policy;
     struct store *store;
     struct relay *relay;
     struct southbound *southbound;
+    struct catalog *catalog;
+    struct data_server *data;
+    struct data_upstreams *data_upstreams;
+    struct filters *filters;
     struct northbound *northbound;
     struct admin *admin; /* NULL: not configured */
     struct inspection inspection;
@@ -42,22 +53,6 @@ struct gateway {
     void (*on_closed)(void *arg);
     void *arg;
 };
-
-/* Milliseconds since 1970 that never step back while we run: the wall clock at start, then monotonic. */
-static int64_t wall_offset_ms;
-
-static void set_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    wall_offset_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - (int64_t)(uv_hrtime() / 1000000);
-}
-
-static int64_t now_ms(void)
-{
-    return wall_offset_ms + (int64_t)(uv_hrtime() / 1000000);
-}
 
 /* ---- Effects of the relay ---- */
 
@@ -84,6 +79,8 @@ static void effect_changed(void *arg, const struct mitigation *mitigation, bool 
     if (gateway->southbound)
         southbound_changed(gateway->southbound, mitigation, gone);
     admin_changed(gateway->admin, mitigation, gone);
+    if (gateway->filters)
+        filters_note(gateway->filters, mitigation_requester(mitigation)->cuid);
 }
 
 static void effect_requester_gone(void *arg, struct requester *requester)
@@ -132,7 +129,7 @@ static void effect_job_start(void *arg, struct install *install)
     struct wire_scope scratch;
     char id[24];
 
-    relay_install_request(install, now_ms(), &request, &scratch);
+    relay_install_request(install, clock_ms(), &request, &scratch);
     snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
     mitigator_start(driver_of(gateway, install), &(struct mitigator_job){
                                                      .id = id,
@@ -149,7 +146,7 @@ static void effect_job_stop(void *arg, struct install *install)
     struct wire_scope scratch;
     char id[24];
 
-    relay_install_request(install, now_ms(), &request, &scratch);
+    relay_install_request(install, clock_ms(), &request, &scratch);
     snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
     mitigator_stop(driver_of(arg, install), id);
 }
@@ -203,6 +200,19 @@ static const struct relay_effects effects = {
     .alert = effect_alert,
 };
 
+/* ---- Filters of the data channel ---- */
+
+static void acls_changed(void *arg, const char *cuid)
+{
+    filters_note(((struct gateway *)arg)->filters, cuid);
+}
+
+static int note_filters(void *arg, struct catalog_client *client)
+{
+    filters_note(arg, client->cuid);
+    return 0;
+}
+
 /* ---- Into the relay ---- */
 
 static void committed(void *arg, uint64_t sequence)
@@ -212,45 +222,37 @@ static void committed(void *arg, uint64_t sequence)
     if (!gateway->relay)
         return;
     inspection_committed(&gateway->inspection, sequence);
-    relay_committed(gateway->relay, now_ms(), sequence);
+    relay_committed(gateway->relay, clock_ms(), sequence);
     if (gateway->southbound)
         southbound_committed(gateway->southbound, sequence);
     if (gateway->northbound)
         northbound_committed(gateway->northbound, sequence);
+    if (gateway->data)
+        data_committed(gateway->data, sequence);
 }
 
 static void reported(void *arg, const char *job, const struct mitigator_report *report)
 {
     struct driver *driver = arg;
-    struct relay_report out = {
-        .status = report->status,
-        .counters = {.has_bytes = report->has_bytes,
-                     .has_bps = report->has_bps,
-                     .has_pkts = report->has_pkts,
-                     .has_pps = report->has_pps,
-                     .bytes = report->bytes_dropped,
-                     .bps = report->bps_dropped,
-                     .pkts = report->pkts_dropped,
-                     .pps = report->pps_dropped},
-    };
 
     if (driver->gateway->relay)
-        relay_job_report(driver->gateway->relay, now_ms(), driver->target, strtoull(job, NULL, 10), &out);
+        report_to_relay(driver->gateway->relay, clock_ms(), driver->target, job, report);
 }
 
 static void due(uv_timer_t *timer)
 {
     struct gateway *gateway = timer->data;
 
-    relay_tick(gateway->relay, now_ms());
+    relay_tick(gateway->relay, clock_ms());
 }
 
 static void set_timer(uv_prepare_t *prepare)
 {
     struct gateway *gateway = prepare->data;
     int64_t next = relay_next(gateway->relay);
-    int64_t now = now_ms();
+    int64_t now = clock_ms();
 
+    filters_run(gateway->filters);
     if (next == INT64_MAX)
         uv_timer_stop(&gateway->timer);
     else
@@ -268,7 +270,8 @@ static int open_mitigators(struct gateway *gateway, char *error, size_t error_si
         return -1;
     for (size_t i = 0; i < config->mitigator_count; i++) {
         struct driver *driver = &gateway->drivers[i];
-        struct mitigator_settings settings = {.name = config->mitigators[i].name,
+        struct mitigator_settings settings = {.spawner = gateway->spawner,
+                                              .name = config->mitigators[i].name,
                                               .exec = config->mitigators[i].exec,
                                               .notify = config->mitigators[i].driver == CONFIG_DRIVER_NOTIFY};
 
@@ -296,6 +299,9 @@ static int load(void *arg, const char *key, size_t key_length, const uint8_t *va
     struct loading *loading = arg;
     struct gateway *gateway = loading->gateway;
 
+    if (loading->table == STORE_DATA_CLIENT || loading->table == STORE_ALIAS || loading->table == STORE_ACL)
+        return data_load(gateway->data, loading->table, key, key_length, value, value_length, loading->error,
+                         loading->error_size);
     if (loading->table == STORE_SESSION_CONFIG)
         return southbound_load(gateway->southbound, key, key_length, value, value_length);
     if (loading->table == STORE_COUNTER && key_length > 4 && memcmp(key, "sid/", 4) == 0)
@@ -307,8 +313,8 @@ static int load(void *arg, const char *key, size_t key_length, const uint8_t *va
 static int load_all(struct gateway *gateway, char *error, size_t error_size)
 {
     /* Counters first: what is loaded after them takes numbers. */
-    static const enum store_table tables[] = {STORE_COUNTER, STORE_BINDING, STORE_MITIGATION, STORE_INSTALL,
-                                              STORE_SESSION_CONFIG};
+    static const enum store_table tables[] = {STORE_COUNTER,        STORE_BINDING,     STORE_MITIGATION, STORE_INSTALL,
+                                              STORE_SESSION_CONFIG, STORE_DATA_CLIENT, STORE_ALIAS,      STORE_ACL};
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         struct loading loading = {gateway, tables[i], error, error_size};
@@ -319,27 +325,6 @@ static int load_all(struct gateway *gateway, char *error, size_t error_size)
             return -1;
     }
     error[0] = '\0';
-    return 0;
-}
-
-static int open_admin(struct gateway *gateway, char *error, size_t error_size)
-{
-    struct admin_settings settings = {.loop = gateway->loop,
-                                      .config = gateway->config,
-                                      .relay = gateway->relay,
-                                      .now = now_ms,
-                                      .sources = &inspection_sources,
-                                      .arg = &gateway->inspection};
-
-    gateway->inspection.config = gateway->config;
-    gateway->inspection.relay = gateway->relay;
-    gateway->inspection.store = gateway->store;
-    gateway->inspection.southbound = gateway->southbound;
-    gateway->inspection.northbound = gateway->northbound;
-    if (gateway->config->admin.socket || gateway->config->admin.metrics) {
-        gateway->admin = admin_open(&settings, error, error_size);
-        return gateway->admin ? 0 : -1;
-    }
     return 0;
 }
 
@@ -357,16 +342,44 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
     if (!gateway->relay)
         return -1;
     gateway->northbound =
-        northbound_open(gateway->loop, config, gateway->relay, gateway->store, now_ms, error, error_size);
+        northbound_open(gateway->loop, config, gateway->relay, gateway->store, clock_ms, error, error_size);
     if (!gateway->northbound)
         return -1;
     gateway->southbound =
-        southbound_open(gateway->loop, config, gateway->relay, gateway->store, now_ms, error, error_size);
+        southbound_open(gateway->loop, config, gateway->relay, gateway->store, clock_ms, error, error_size);
     if (!gateway->southbound || open_mitigators(gateway, error, error_size) != 0)
         return -1;
+    snprintf(error, error_size, "out of memory");
+    gateway->catalog = catalog_new();
+    if (!gateway->catalog)
+        return -1;
+    gateway->data_upstreams = data_upstreams_open(gateway->loop, config, &gateway->policy.relay, gateway->catalog,
+                                                  gateway->northbound, clock_ms, error, error_size);
+    if (!gateway->data_upstreams)
+        return -1;
+    gateway->data = data_open(gateway->loop, config, gateway->relay, gateway->store, gateway->catalog,
+                              data_upstreams_hook(gateway->data_upstreams), clock_ms, error, error_size);
+    if (!gateway->data)
+        return -1;
+    gateway->filters = filters_new(gateway->catalog, gateway->relay);
+    if (!gateway->filters)
+        return -1;
+    for (size_t i = 0; i < gateway->driver_count; i++)
+        filters_add_mitigator(gateway->filters, gateway->drivers[i].mitigator);
+    data_on_change(gateway->data, acls_changed, gateway);
+    southbound_use_aliases(gateway->southbound, &(struct south_aliases){.catalog = gateway->catalog,
+                                                                        .used = data_entry_used,
+                                                                        .control = data_control,
+                                                                        .cancel = data_control_cancel,
+                                                                        .arg = gateway->data});
+    gateway->inspection = (struct inspection){.config = config,
+                                              .relay = gateway->relay,
+                                              .store = gateway->store,
+                                              .southbound = gateway->southbound,
+                                              .northbound = gateway->northbound};
     if (load_all(gateway, error, error_size) != 0)
         return -1;
-    return open_admin(gateway, error, error_size);
+    return inspection_open(&gateway->inspection, gateway->loop, clock_ms, &gateway->admin, error, error_size);
 }
 
 static void start(struct gateway *gateway)
@@ -376,22 +389,27 @@ static void start(struct gateway *gateway)
     gateway->timer.data = gateway->prepare.data = gateway;
     gateway->handles_open = true;
     uv_prepare_start(&gateway->prepare, set_timer);
-    relay_start(gateway->relay, now_ms());
+    relay_start(gateway->relay, clock_ms());
     southbound_start(gateway->southbound);
     northbound_start(gateway->northbound);
+    data_start(gateway->data);
+    data_upstreams_start(gateway->data_upstreams);
+    catalog_client_each(gateway->catalog, note_filters, gateway->filters);
 }
 
-struct gateway *gateway_open(uv_loop_t *loop, const struct config *config, char *error, size_t error_size)
+struct gateway *gateway_open(uv_loop_t *loop, const struct config *config, struct spawner *spawner, char *error,
+                             size_t error_size)
 {
     struct gateway *gateway = calloc(1, sizeof(*gateway));
 
-    set_clock();
+    clock_start();
     if (!gateway) {
         snprintf(error, error_size, "out of memory");
         return NULL;
     }
     gateway->loop = loop;
     gateway->config = config;
+    gateway->spawner = spawner;
     if (open_parts(gateway, error, error_size) != 0) {
         gateway_close(gateway, NULL, NULL);
         return NULL;
@@ -427,6 +445,8 @@ static void part_closed(void *arg)
     }
     if (gateway->on_closed)
         gateway->on_closed(gateway->arg);
+    filters_free(gateway->filters);
+    catalog_free(gateway->catalog);
     policy_free(&gateway->policy);
     free(gateway->drivers);
     free(gateway);
@@ -446,6 +466,16 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
         gateway->closing++;
         southbound_close(gateway->southbound, part_closed, gateway);
     }
+    if (gateway->data) {
+        gateway->closing++;
+        data_close(gateway->data, part_closed, gateway);
+        gateway->data = NULL;
+    }
+    if (gateway->data_upstreams) { /* data asks nothing any more */
+        gateway->closing++;
+        data_upstreams_close(gateway->data_upstreams, part_closed, gateway);
+        gateway->data_upstreams = NULL;
+    }
     if (gateway->northbound) {
         gateway->closing++;
         northbound_close(gateway->northbound, part_closed, gateway);
@@ -453,11 +483,9 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
     /* Both sides have stopped asking; the relay lets go of what it holds of them. */
     relay_free(gateway->relay);
     gateway->relay = NULL;
-    if (gateway->admin) {
-        gateway->closing++;
-        admin_close(gateway->admin, part_closed, gateway);
-        gateway->admin = NULL;
-    }
+    gateway->closing += gateway->admin != NULL;
+    admin_close(gateway->admin, part_closed, gateway);
+    gateway->admin = NULL;
     for (size_t i = 0; i < gateway->driver_count; i++) {
         gateway->closing++;
         mitigator_close(gateway->drivers[i].mitigator, part_closed, gateway);

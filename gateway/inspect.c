@@ -189,10 +189,24 @@ static void metrics(void *arg, struct metrics *out)
     metrics_single(out, "process_resident_memory_bytes", METRICS_GAUGE, "Resident memory size in bytes.", resident());
 }
 
-const struct admin_sources inspection_sources = {
+static const struct admin_sources sources = {
     .sessions_begin = sessions_begin,
     .sessions_next = sessions_next,
     .sessions_end = sessions_end,
     .upstream = upstream,
     .metrics = metrics,
 };
+
+int inspection_open(struct inspection *inspection, uv_loop_t *loop, int64_t (*now)(void), struct admin **admin,
+                    char *error, size_t error_size)
+{
+    const struct config *config = inspection->config;
+    struct admin_settings settings = {
+        .loop = loop, .config = config, .relay = inspection->relay, .now = now, .sources = &sources, .arg = inspection};
+
+    *admin = NULL;
+    if (!config->admin.socket && !config->admin.metrics)
+        return 0;
+    *admin = admin_open(&settings, error, error_size);
+    return *admin ? 0 : -1;
+}

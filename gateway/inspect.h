@@ -19,7 +19,9 @@ struct inspection {
     uint64_t first, last;                      /* sequences that are measured: first < sequence <= last */
 };
 
-extern const struct admin_sources inspection_sources; /* their arg is the inspection */
+/* Opens admin when the configuration has it, else *admin is NULL. 0, or -1 with a sentence. */
+int inspection_open(struct inspection *inspection, uv_loop_t *loop, int64_t (*now)(void), struct admin **admin,
+                    char *error, size_t error_size);
 
 void inspection_submitted(struct inspection *inspection, uint64_t sequence);
 void inspection_committed(struct inspection *inspection, uint64_t sequence);

@@ -10,10 +10,17 @@
 #include "gateway/assemble.h"
 #include "gateway/config/config.h"
 #include "gateway/log/log.h"
+#include "gateway/programs.h"
+#include "gateway/service/filter.h"
+#include "gateway/service/supervisor.h"
+#include "gateway/service/privileges.h"
 #include "gateway/versions.h"
 
 struct process {
     uv_loop_t loop;
+    struct spawner *spawner;
+    struct supervisor *supervisor;
+    struct filter *filter;
     struct gateway *gateway;
     struct config *config;
     uv_signal_t signals[3];
@@ -28,21 +35,27 @@ static void usage(FILE *out)
           "  -c FILE   configuration (docs/configuration.md)\n"
           "  -t        check the configuration and exit: 0 when it is good, 1 when not\n"
           "  -V        versions and what this build can do\n"
+          "  -h        this\n"
           "\n"
           "Runs in the foreground and logs to standard error. SIGTERM and SIGINT end it in order;\n"
           "mitigations stay installed and are taken up again at the next start.\n",
           out);
 }
 
-static void close_signal(struct process *process)
+static void close_surroundings(struct process *process)
 {
-    for (size_t i = 0; i < sizeof(process->signals) / sizeof(process->signals[0]); i++)
-        uv_close((uv_handle_t *)&process->signals[i], NULL);
+    spawner_close(process->spawner);
+    supervisor_close(process->supervisor);
+    filter_close(process->filter);
 }
 
 static void gateway_closed(void *arg)
 {
-    close_signal(arg);
+    struct process *process = arg;
+
+    for (size_t i = 0; i < sizeof(process->signals) / sizeof(process->signals[0]); i++)
+        uv_close((uv_handle_t *)&process->signals[i], NULL);
+    close_surroundings(process);
 }
 
 static void stop(uv_signal_t *handle, int number)
@@ -52,6 +65,7 @@ static void stop(uv_signal_t *handle, int number)
     if (process->stopping)
         return;
     process->stopping = true;
+    supervisor_stopping(process->supervisor);
     log_notice("stop", "%s: ending sessions, committing, closing", number == SIGTERM ? "SIGTERM" : "SIGINT");
     gateway_close(process->gateway, gateway_closed, process);
 }
@@ -75,32 +89,79 @@ static void check_again(uv_signal_t *handle, int number)
     config_free(config);
 }
 
-static int run(struct config *config)
+/* Everything that needs privileges or other processes is done by now. */
+static int confine(struct process *process, char *error, size_t error_size)
+{
+    error[0] = '\0';
+    if (process->config->gateway.seccomp)
+        process->filter = filter_apply(&process->loop, error, error_size);
+    return error[0] ? -1 : 0;
+}
+
+static int open_all(struct process *process, char *error, size_t error_size)
+{
+    int result = spawner_open(process->spawner, &process->loop);
+
+    if (result != 0) {
+        snprintf(error, error_size, "the process that starts programs cannot be heard: %s", uv_strerror(result));
+        return -1;
+    }
+    process->supervisor = supervisor_open(&process->loop);
+    process->gateway = gateway_open(&process->loop, process->config, process->spawner, error, error_size);
+    if (!process->gateway)
+        return -1;
+    if (confine(process, error, error_size) == 0)
+        return 0;
+    gateway_close(process->gateway, NULL, NULL);
+    return -1;
+}
+
+static void serve(struct process *process)
 {
     static const struct {
         int number;
         uv_signal_cb handler;
     } signals[] = {{SIGTERM, stop}, {SIGINT, stop}, {SIGHUP, check_again}};
+    char status[128];
+
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        uv_signal_init(&process->loop, &process->signals[i]);
+        process->signals[i].data = process;
+        uv_signal_start(&process->signals[i], signals[i].handler, signals[i].number);
+    }
+    log_notice("start", "dotsgw %s as %s", DOTSGW_VERSION, process->config->gateway.name);
+    snprintf(status, sizeof(status), "Serving as %s", process->config->gateway.name);
+    supervisor_ready(process->supervisor, status);
+    uv_run(&process->loop, UV_RUN_DEFAULT);
+}
+
+static int run(struct config *config)
+{
     struct process process = {.config = config};
     char error[512];
+    int status = EXIT_SUCCESS;
 
-    uv_loop_init(&process.loop);
-    process.gateway = gateway_open(&process.loop, config, error, sizeof(error));
-    if (!process.gateway) {
-        uv_run(&process.loop, UV_RUN_DEFAULT);
-        uv_loop_close(&process.loop);
+    process.spawner = programs_fork(config, error, sizeof(error));
+    if (!process.spawner || privileges_drop(config->gateway.user, error, sizeof(error)) != 0) {
+        if (process.spawner)
+            spawner_close(process.spawner);
         log_error("start", "%s", error);
         return EXIT_FAILURE;
     }
-    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-        uv_signal_init(&process.loop, &process.signals[i]);
-        process.signals[i].data = &process;
-        uv_signal_start(&process.signals[i], signals[i].handler, signals[i].number);
+    if (config->gateway.seccomp)
+        filter_refuse_rings(); /* libuv then does without */
+    uv_loop_init(&process.loop);
+    if (open_all(&process, error, sizeof(error)) == 0) {
+        serve(&process);
+    } else {
+        uv_run(&process.loop, UV_RUN_DEFAULT); /* the gateway may have programs to end */
+        close_surroundings(&process);
+        uv_run(&process.loop, UV_RUN_DEFAULT);
+        log_error("start", "%s", error);
+        status = EXIT_FAILURE;
     }
-    log_notice("start", "dotsgw %s as %s", DOTSGW_VERSION, config->gateway.name);
-    uv_run(&process.loop, UV_RUN_DEFAULT);
     uv_loop_close(&process.loop);
-    return EXIT_SUCCESS;
+    return status;
 }
 
 int main(int argc, char **argv)

@@ -67,5 +67,6 @@ bool admin_answer(struct admin *admin, void *exchange, const struct relay_answer
 bool admin_ignore(struct admin *admin, void *exchange);
 void admin_changed(struct admin *admin, const struct mitigation *mitigation, bool gone);
 
-/* After relay_free, in the same turn of the loop: the relay gives back what operators still wait for. */
+/* After relay_free, in the same turn of the loop: the relay gives back what operators still wait for. NULL is fine:
+ * then on_closed does not come. */
 void admin_close(struct admin *admin, void (*on_closed)(void *arg), void *arg);

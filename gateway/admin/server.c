@@ -120,6 +120,8 @@ static void wake_closed(uv_handle_t *handle)
 
 void admin_close(struct admin *admin, void (*on_closed)(void *arg), void *arg)
 {
+    if (!admin)
+        return;
     admin->ends = true;
     admin->on_closed = on_closed;
     admin->arg = arg;

@@ -125,6 +125,11 @@ struct dots_identity {
 /* What the peer proved; valid as long as the session. NULL before it is up. */
 const struct dots_identity *dots_session_identity(struct dots_session *session);
 
+/* Of a certificate that was verified elsewhere (the data channel); NULL: out of memory. struct x509_st is X509. */
+struct x509_st;
+struct dots_identity *dots_identity_of_certificate(struct x509_st *certificate);
+void dots_identity_free(struct dots_identity *identity); /* NULL is fine */
+
 /* The hash above for our own credentials: the gateway's cuid. */
 int dots_credentials_hash(const struct dots_credentials *credentials, char hash[23]);
 

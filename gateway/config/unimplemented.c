@@ -4,8 +4,6 @@
 #include <string.h>
 
 const struct unimplemented config_unimplemented[] = {
-    {"listeners[].channel", "data", NULL,
-     "channel: the data channel is not implemented in this version; remove this listener"},
     {"admin.detectors", NULL, NULL, "detectors: not implemented in this version; remove the key"},
     {0},
 };

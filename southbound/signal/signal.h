@@ -20,6 +20,7 @@
 
 #include "aggregation/deadline.h"
 #include "gateway/coap/coap.h"
+#include "southbound/signal/alias.h"
 #include "southbound/signal/client.h"
 #include "southbound/signal/limits.h"
 #include "southbound/signal/parameters.h"
@@ -184,6 +185,8 @@ struct south_put {
     struct southbound *southbound;
     struct south_held *held;
     struct wire_message *message;
+    struct south_control control;
+    struct scope *expanded; /* what the target of the message points into; NULL: itself */
     uint32_t mid;
     bool if_match;
     uint8_t hop_limit;
@@ -204,6 +207,7 @@ struct southbound {
     struct south_sources *sources;
     struct south_resolver *resolver;
     struct south_refusals refusals;
+    struct south_aliases aliases;
     struct south_peer *peers;
     size_t served;
     struct south_watch *watches;

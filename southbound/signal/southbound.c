@@ -232,6 +232,11 @@ fail:
     return NULL;
 }
 
+void southbound_use_aliases(struct southbound *southbound, const struct south_aliases *aliases)
+{
+    southbound->aliases = *aliases;
+}
+
 /* ---- Closing ---- */
 
 static void free_rest(struct southbound *southbound)

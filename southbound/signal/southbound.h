@@ -22,6 +22,11 @@ struct southbound;
 struct southbound *southbound_open(uv_loop_t *loop, const struct config *config, struct relay *relay,
                                    struct store *store, int64_t (*now)(void), char *error, size_t error_size);
 
+/* The data channel's part in mitigation requests: aliases, and control of filters; before southbound_start. Without it
+ * there are none. Copied; what it points to is borrowed. */
+struct south_aliases;
+void southbound_use_aliases(struct southbound *southbound, const struct south_aliases *aliases);
+
 /* One record of STORE_SESSION_CONFIG at start. */
 int southbound_load(struct southbound *southbound, const char *key, size_t key_length, const uint8_t *value,
                     size_t value_length);
