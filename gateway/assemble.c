@@ -178,7 +178,7 @@ static uint64_t effect_store_submit(void *arg)
 
 static void effect_alert(void *arg, const char *event, const char *text)
 {
-    (void)arg;
+    inspection_alert(&((struct gateway *)arg)->inspection, event);
     log_warning(event, "%s", text);
 }
 

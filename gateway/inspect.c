@@ -2,9 +2,12 @@
 
 #include "gateway/inspect.h"
 
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "aggregation/inspect.h"
@@ -87,6 +90,45 @@ static bool upstream(void *arg, size_t index, struct admin_upstream *out)
     return true;
 }
 
+/* ---- Alerts and certificates ---- */
+
+static const char *const alert_events[INSPECTION_ALERTS] = {
+    "conflict",     "cuid-collision", "failover", "hop-limit",        "nat-unmapped",
+    "part-refused", "recursion",      "store",    "withdraw-refused", "other"};
+
+void inspection_alert(struct inspection *inspection, const char *event)
+{
+    size_t i = 0;
+
+    while (i < INSPECTION_ALERTS - 1 && strcmp(alert_events[i], event) != 0)
+        i++;
+    inspection->alerts[i]++;
+}
+
+/* Blocks on the file: at start only. */
+static void note_certificate(struct inspection *inspection, const char *file)
+{
+    struct inspection_certificate *note = &inspection->certificates[inspection->certificate_count];
+    FILE *in;
+    X509 *certificate;
+    struct tm end;
+
+    for (size_t i = 0; file && i < inspection->certificate_count; i++) {
+        if (strcmp(inspection->certificates[i].file, file) == 0)
+            return;
+    }
+    if (!file || inspection->certificate_count == INSPECTION_CERTIFICATES || !(in = fopen(file, "re")))
+        return;
+    certificate = PEM_read_X509(in, NULL, NULL, NULL);
+    fclose(in);
+    if (certificate && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1) {
+        note->file = file;
+        note->expires = timegm(&end);
+        inspection->certificate_count++;
+    }
+    X509_free(certificate);
+}
+
 /* ---- Metrics ---- */
 
 static void of_south(struct inspection *inspection, struct metrics *out)
@@ -142,6 +184,8 @@ static void of_north(struct inspection *inspection, struct metrics *out)
     UPSTREAM_FAMILY("dotsgw_upstream_links", METRICS_GAUGE, "Sessions to this upstream that are wanted.", up.links);
     UPSTREAM_FAMILY("dotsgw_upstream_outages_total", METRICS_COUNTER,
                     "Times that no session to this upstream could be had.", up.outages);
+    UPSTREAM_FAMILY("dotsgw_upstream_redirect_loops_total", METRICS_COUNTER,
+                    "Times that this upstream redirected in a circle.", up.redirect_loops);
     UPSTREAM_FAMILY("dotsgw_upstream_rtt_seconds", METRICS_GAUGE,
                     "Smoothed round-trip time of the shared session; 0: no estimate.", up.rtt_us / 1e6);
     UPSTREAM_FAMILY("dotsgw_upstream_mitigations", METRICS_GAUGE, "Mitigations that are active at this upstream.",
@@ -173,6 +217,14 @@ static void metrics(void *arg, struct metrics *out)
     metrics_sample(out, "dotsgw_build_info", 1, "version", DOTSGW_VERSION, NULL);
     of_south(inspection, out);
     of_north(inspection, out);
+    metrics_family(out, "dotsgw_alerts_total", METRICS_COUNTER, "What operators were told of requests, by event.");
+    for (size_t i = 0; i < INSPECTION_ALERTS; i++)
+        metrics_sample(out, "dotsgw_alerts_total", (double)inspection->alerts[i], "event", alert_events[i], NULL);
+    metrics_family(out, "dotsgw_certificate_expiry_seconds", METRICS_GAUGE,
+                   "When a certificate of this gateway expires, in seconds since 1970.");
+    for (size_t i = 0; i < inspection->certificate_count; i++)
+        metrics_sample(out, "dotsgw_certificate_expiry_seconds", (double)inspection->certificates[i].expires, "file",
+                       inspection->certificates[i].file, NULL);
     metrics_single(out, "dotsgw_mitigations", METRICS_GAUGE, "Requests of clients that are held, in any state.",
                    (double)totals.mitigations);
     metrics_single(out, "dotsgw_mitigations_limit", METRICS_GAUGE, "Requests that are held at most.",
@@ -207,6 +259,9 @@ int inspection_open(struct inspection *inspection, uv_loop_t *loop, int64_t (*no
     *admin = NULL;
     if (!config->admin.socket && !config->admin.metrics)
         return 0;
+    note_certificate(inspection, config->tls.certificate);
+    for (size_t i = 0; i < config->upstream_count; i++)
+        note_certificate(inspection, config->upstreams[i].credentials.certificate);
     *admin = admin_open(&settings, error, error_size);
     return *admin ? 0 : -1;
 }

@@ -10,8 +10,11 @@ bool northbound_upstream(const struct northbound *northbound, size_t index, stru
     if (index >= northbound->upstream_count)
         return false;
     upstream = &northbound->upstreams[index];
-    *out = (struct northbound_upstream){
-        .name = upstream->config->name, .server = "", .ups = upstream->ups, .outages = upstream->outages};
+    *out = (struct northbound_upstream){.name = upstream->config->name,
+                                        .server = "",
+                                        .ups = upstream->ups,
+                                        .outages = upstream->outages,
+                                        .redirect_loops = upstream->redirect_loops};
     /* Legs of single clients: counted, because there may be a hundred thousand. */
     shared_down = upstream->shared && upstream->shared->down;
     out->links = HASH_COUNT(upstream->legs);

@@ -48,6 +48,7 @@ struct northbound_upstream {
     size_t links;          /* that are wanted: one, or one for each client that has something there */
     uint32_t rtt_us;       /* of the shared session; 0: no estimate */
     uint64_t ups, outages; /* sessions since the start; times that none could be had */
+    uint64_t redirect_loops;
 };
 /* False past the end. Valid until the loop runs. */
 bool northbound_upstream(const struct northbound *northbound, size_t index, struct northbound_upstream *out);

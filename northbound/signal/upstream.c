@@ -67,6 +67,7 @@ static void on_alert(void *arg, const char *event, const char *text)
     struct upstream *upstream = leg->upstream;
     uint64_t now = uv_now(upstream->northbound->loop);
 
+    upstream->redirect_loops += strcmp(event, "redirect-loop") == 0;
     /* What befalls an upstream befalls all its legs: one of them is said, the others are for debugging. */
     if (!leg->shared && upstream->alerted_at && now - upstream->alerted_at < NORTH_ALERT_MS) {
         log_debug(event, "upstream %s, for %s: %s", upstream->config->name, of_whom(leg), text);
