@@ -141,10 +141,12 @@ int watch_open(struct admin *admin)
 
 void watch_close(struct admin *admin, uv_close_cb closed)
 {
-    struct watcher *watcher;
+    struct watcher *watcher, *next;
 
     log_observe(NULL, NULL);
-    while ((watcher = TAILQ_FIRST(&admin->watchers)))
+    for (watcher = TAILQ_FIRST(&admin->watchers); watcher; watcher = next) {
+        next = TAILQ_NEXT(watcher, entry);
         watcher_end(admin, watcher);
+    }
     uv_close((uv_handle_t *)&admin->wake, closed);
 }
