@@ -6,6 +6,7 @@
 
 #include "aggregation/leaving.h"
 #include "aggregation/relay_state.h"
+#include "aggregation/walk.h"
 
 const struct relay_target *install_target(const struct relay *relay, const struct install *install)
 {
@@ -194,6 +195,7 @@ void install_free(struct relay *relay, struct install *install)
         serial_untrack(relay, install);
     leaving_remove(install);
     deadline_cancel(relay->timers, &install->timer.deadline);
+    walk_pass_install(relay, install);
     HASH_DEL(relay->installs, install);
     DL_DELETE2(cuid->installs, install, cuid_prev, cuid_next);
     cuid->public.install_count--;

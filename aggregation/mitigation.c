@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "aggregation/relay_state.h"
+#include "aggregation/walk.h"
 
 struct requester *mitigation_requester(const struct mitigation *mitigation)
 {
@@ -107,6 +108,7 @@ void mitigation_free(struct relay *relay, struct mitigation *mitigation)
     mitigation_unindex(relay, mitigation);
     deadline_cancel(relay->timers, &mitigation->timer.deadline);
     if (current == mitigation) {
+        walk_pass_mitigation(relay, mitigation);
         HASH_DEL(owner->mitigations, mitigation);
         DL_DELETE(owner->ordered, mitigation);
         owner->public.mitigation_count--;
@@ -240,6 +242,7 @@ void mitigation_remove(struct relay *relay, int64_t now, struct mitigation *miti
     record_forget_mitigation(relay, mitigation);
     deadline_cancel(relay->timers, &mitigation->timer.deadline);
     /* From here on its mid is free again, although observers still hear of it once. */
+    walk_pass_mitigation(relay, mitigation);
     HASH_DEL(owner->mitigations, mitigation);
     DL_DELETE(owner->ordered, mitigation);
     owner->public.mitigation_count--;

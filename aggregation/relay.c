@@ -6,6 +6,7 @@
 #include "aggregation/leaving.h"
 #include "aggregation/relay_state.h"
 #include "aggregation/record.h"
+#include "aggregation/walk.h"
 
 /* Who is asked, and what for. */
 struct derived {
@@ -142,6 +143,7 @@ void relay_free(struct relay *relay)
 
     if (!relay)
         return;
+    walk_relay_gone(relay);
     effects_drop(relay);
     while (relay->installs) {
         if (relay->installs->bundle)

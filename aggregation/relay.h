@@ -239,6 +239,10 @@ void relay_delete(struct relay *relay, int64_t now, const struct relay_requester
  * are activated, overlapping active ones withdrawn (section 4.4.1.3). */
 void relay_signal_lost(struct relay *relay, int64_t now, struct requester *requester);
 
+/* An operator says that a preconfigured request is to be active now, as if its client's signal were lost. -1: it is
+ * not a preconfigured one, or there is none. */
+int relay_activate(struct relay *relay, int64_t now, const struct relay_requester *requester, uint32_t mid);
+
 /* An operator says that upstreams are to help with a mitigation, or no more. -1: it is not active, or this is
  * not the operators' to say (recursion is not manual, or there are not both mitigators and upstreams). */
 int relay_recurse(struct relay *relay, int64_t now, const struct relay_requester *requester, uint32_t mid, bool on);

@@ -274,6 +274,7 @@ struct relay {
     int64_t now;             /* of the event that is under way */
     size_t mitigation_count;
     size_t *target_active;
+    struct relay_walk *walks; /* under way */
     struct deadline_heap *timers;
     struct effect *first_effect, *last_effect, *untagged; /* untagged: first without a sequence */
     uint64_t submitted, committed;

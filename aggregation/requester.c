@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "aggregation/relay_state.h"
+#include "aggregation/walk.h"
 
 #define CDID "cdid:"
 
@@ -131,6 +132,7 @@ void requester_release(struct relay *relay, struct requester_state *requester)
     if (relay->review_next == requester)
         relay->review_next = requester->hh.next;
     relay->effects->requester_gone(relay->arg, &requester->public);
+    walk_pass_requester(relay, requester);
     HASH_DEL(relay->requesters, requester);
     overlap_index_free(requester->index);
     free(requester);

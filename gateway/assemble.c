@@ -5,36 +5,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "gateway/parts.h"
-
-/* Milliseconds since 1970 that never step back while we run: the wall clock at start, then monotonic. */
-static int64_t wall_offset_ms;
-
-static void set_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    wall_offset_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - (int64_t)(uv_hrtime() / 1000000);
-}
-
-int64_t gateway_now(void)
-{
-    return wall_offset_ms + (int64_t)(uv_hrtime() / 1000000);
-}
 
 /* ---- Effects of the relay ---- */
 
 static void effect_answer(void *arg, void *exchange, const struct relay_answer *answer)
 {
-    southbound_answer(((struct gateway *)arg)->southbound, exchange, answer);
+    struct gateway *gateway = arg;
+
+    if (!admin_answer(gateway->admin, exchange, answer))
+        southbound_answer(gateway->southbound, exchange, answer);
 }
 
 static void effect_ignore(void *arg, void *exchange)
 {
-    southbound_ignore(((struct gateway *)arg)->southbound, exchange);
+    struct gateway *gateway = arg;
+
+    if (!admin_ignore(gateway->admin, exchange))
+        southbound_ignore(gateway->southbound, exchange);
 }
 
 static void effect_changed(void *arg, const struct mitigation *mitigation, bool gone)
@@ -43,6 +32,7 @@ static void effect_changed(void *arg, const struct mitigation *mitigation, bool 
 
     if (gateway->southbound)
         southbound_changed(gateway->southbound, mitigation, gone);
+    admin_changed(gateway->admin, mitigation, gone);
     if (gateway->filters)
         filters_note(gateway->filters, mitigation_requester(mitigation)->cuid);
 }
@@ -98,7 +88,7 @@ static void effect_job_start(void *arg, struct install *install)
     struct wire_scope scratch;
     char id[24];
 
-    relay_install_request(install, gateway_now(), &request, &scratch);
+    relay_install_request(install, clock_ms(), &request, &scratch);
     snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
     mitigator_start(driver_of(gateway, install), &(struct mitigator_job){
                                                      .id = id,
@@ -115,7 +105,7 @@ static void effect_job_stop(void *arg, struct install *install)
     struct wire_scope scratch;
     char id[24];
 
-    relay_install_request(install, gateway_now(), &request, &scratch);
+    relay_install_request(install, clock_ms(), &request, &scratch);
     snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
     mitigator_stop(driver_of(arg, install), id);
 }
@@ -138,12 +128,16 @@ static int effect_store_delete(void *arg, int table, const char *key, size_t key
 
 static uint64_t effect_store_submit(void *arg)
 {
-    return store_submit(((struct gateway *)arg)->store);
+    struct gateway *gateway = arg;
+    uint64_t sequence = store_submit(gateway->store);
+
+    inspection_submitted(&gateway->inspection, sequence);
+    return sequence;
 }
 
 static void effect_alert(void *arg, const char *event, const char *text)
 {
-    (void)arg;
+    inspection_alert(&((struct gateway *)arg)->inspection, event);
     log_warning(event, "%s", text);
 }
 
@@ -186,7 +180,8 @@ static void committed(void *arg, uint64_t sequence)
 
     if (!gateway->relay)
         return;
-    relay_committed(gateway->relay, gateway_now(), sequence);
+    inspection_committed(&gateway->inspection, sequence);
+    relay_committed(gateway->relay, clock_ms(), sequence);
     if (gateway->southbound)
         southbound_committed(gateway->southbound, sequence);
     if (gateway->northbound)
@@ -199,14 +194,14 @@ static void due(uv_timer_t *timer)
 {
     struct gateway *gateway = timer->data;
 
-    relay_tick(gateway->relay, gateway_now());
+    relay_tick(gateway->relay, clock_ms());
 }
 
 static void set_timer(uv_prepare_t *prepare)
 {
     struct gateway *gateway = prepare->data;
     int64_t next = relay_next(gateway->relay);
-    int64_t now = gateway_now();
+    int64_t now = clock_ms();
 
     filters_run(gateway->filters);
     if (next == INT64_MAX)
@@ -296,11 +291,11 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
     if (!gateway->relay)
         return -1;
     gateway->northbound =
-        northbound_open(gateway->loop, config, gateway->relay, gateway->store, gateway_now, error, error_size);
+        northbound_open(gateway->loop, config, gateway->relay, gateway->store, clock_ms, error, error_size);
     if (!gateway->northbound)
         return -1;
     gateway->southbound =
-        southbound_open(gateway->loop, config, gateway->relay, gateway->store, gateway_now, error, error_size);
+        southbound_open(gateway->loop, config, gateway->relay, gateway->store, clock_ms, error, error_size);
     if (!gateway->southbound || open_mitigators(gateway, error, error_size) != 0)
         return -1;
     snprintf(error, error_size, "out of memory");
@@ -308,11 +303,11 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
     if (!gateway->catalog)
         return -1;
     gateway->data_upstreams = data_upstreams_open(gateway->loop, config, &gateway->policy->relay, gateway->catalog,
-                                                  gateway->northbound, gateway_now, error, error_size);
+                                                  gateway->northbound, clock_ms, error, error_size);
     if (!gateway->data_upstreams)
         return -1;
     gateway->data = data_open(gateway->loop, config, gateway->relay, gateway->store, gateway->catalog,
-                              data_upstreams_hook(gateway->data_upstreams), gateway_now, error, error_size);
+                              data_upstreams_hook(gateway->data_upstreams), clock_ms, error, error_size);
     if (!gateway->data)
         return -1;
     gateway->filters = filters_new(gateway->catalog, gateway->relay);
@@ -327,7 +322,15 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
                                                                         .control = data_control,
                                                                         .cancel = data_control_cancel,
                                                                         .arg = gateway->data});
-    return load_all(gateway, error, error_size);
+    gateway->inspection = (struct inspection){.config = config,
+                                              .relay = gateway->relay,
+                                              .store = gateway->store,
+                                              .southbound = gateway->southbound,
+                                              .northbound = gateway->northbound,
+                                              .targets = &gateway->targets};
+    if (load_all(gateway, error, error_size) != 0)
+        return -1;
+    return inspection_open(&gateway->inspection, gateway->loop, clock_ms, &gateway->admin, error, error_size);
 }
 
 static void start(struct gateway *gateway)
@@ -340,7 +343,7 @@ static void start(struct gateway *gateway)
     gateway->timer.data = gateway->prepare.data = gateway->leaving.data = gateway;
     gateway->handles_open = true;
     uv_prepare_start(&gateway->prepare, set_timer);
-    relay_start(gateway->relay, gateway_now());
+    relay_start(gateway->relay, clock_ms());
     southbound_start(gateway->southbound);
     northbound_start(gateway->northbound);
     data_start(gateway->data);
@@ -356,7 +359,7 @@ struct gateway *gateway_open(uv_loop_t *loop, struct config *config, struct spaw
 {
     struct gateway *gateway = calloc(1, sizeof(*gateway));
 
-    set_clock();
+    clock_start();
     if (!gateway) {
         snprintf(error, error_size, "out of memory");
         config_free(config);
@@ -440,6 +443,9 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
     /* Both sides have stopped asking; the relay lets go of what it holds of them. */
     relay_free(gateway->relay);
     gateway->relay = NULL;
+    gateway->closing += gateway->admin != NULL;
+    admin_close(gateway->admin, gateway_part_closed, gateway);
+    gateway->admin = NULL;
     for (size_t i = 0; i < gateway->targets.count; i++)
         if (gateway->targets.at[i].driver)
             gateway_driver_close(gateway->targets.at[i].driver);

@@ -18,7 +18,7 @@ void gateway_drain(struct gateway *gateway, const char *why, void (*drained)(voi
                     "end in %u s",
                     why, sessions, config->gateway.drain_time);
     gateway->draining = true;
-    gateway->drain_until_ms = gateway_now() + (int64_t)config->gateway.drain_time * 1000;
+    gateway->drain_until_ms = clock_ms() + (int64_t)config->gateway.drain_time * 1000;
     gateway->on_drained = drained;
     gateway->drain_arg = arg;
     southbound_drain(gateway->southbound, true);
@@ -42,7 +42,7 @@ bool gateway_draining(const struct gateway *gateway)
 void gateway_drain_look(struct gateway *gateway)
 {
     unsigned sessions = southbound_sessions(gateway->southbound);
-    bool over = gateway_now() >= gateway->drain_until_ms;
+    bool over = clock_ms() >= gateway->drain_until_ms;
 
     if (!over && (sessions > 0 || southbound_reviewing(gateway->southbound)))
         return;

@@ -4,24 +4,14 @@
 #include <stdlib.h>
 
 #include "gateway/parts.h"
+#include "gateway/report.h"
 
 static void reported(void *arg, const char *job, const struct mitigator_report *report)
 {
     struct driver *driver = arg;
-    struct relay_report out = {
-        .status = report->status,
-        .counters = {.has_bytes = report->has_bytes,
-                     .has_bps = report->has_bps,
-                     .has_pkts = report->has_pkts,
-                     .has_pps = report->has_pps,
-                     .bytes = report->bytes_dropped,
-                     .bps = report->bps_dropped,
-                     .pkts = report->pkts_dropped,
-                     .pps = report->pps_dropped},
-    };
 
     if (driver->gateway->relay)
-        relay_job_report(driver->gateway->relay, gateway_now(), driver->target, strtoull(job, NULL, 10), &out);
+        report_to_relay(driver->gateway->relay, clock_ms(), driver->target, job, report);
 }
 
 struct driver *gateway_driver_open(struct gateway *gateway, const struct config_mitigator *config, size_t target,

@@ -5,9 +5,12 @@
 
 #include "aggregation/catalog_upstream.h"
 #include "aggregation/relay.h"
+#include "gateway/admin/admin.h"
 #include "gateway/assemble.h"
+#include "gateway/clock.h"
 #include "gateway/data_upstreams.h"
 #include "gateway/filters.h"
+#include "gateway/inspect.h"
 #include "gateway/operate.h"
 #include "gateway/policy.h"
 #include "gateway/store/store.h"
@@ -41,6 +44,8 @@ struct gateway {
     struct data_upstreams *data_upstreams;
     struct filters *filters;
     struct northbound *northbound;
+    struct admin *admin; /* NULL: not configured */
+    struct inspection inspection;
     uv_timer_t timer;     /* the relay's next deadline */
     uv_prepare_t prepare; /* sets it, once a turn */
     uv_timer_t leaving;   /* looks after targets that leave, and after a drain */
@@ -56,8 +61,7 @@ struct gateway {
     void *arg;
 };
 
-/* assemble.c: ms since 1970 that never step back while we run */
-int64_t gateway_now(void);
+/* assemble.c */
 void gateway_policy_free(struct policy *policy);
 /* One of what gateway->closing counts has closed. */
 void gateway_part_closed(void *arg);

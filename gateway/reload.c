@@ -26,6 +26,7 @@ struct reload {
     struct northbound_change *north;
     struct data_change *data;
     struct northbound_data_change *data_north;
+    struct inspection_certificates certificates;
     struct policy *policy; /* the same */
     struct targets targets;
     bool ok;
@@ -75,6 +76,7 @@ static void prepare(uv_work_t *work)
     } else {
         snprintf(reload->text, sizeof(reload->text), "%s: %s", reload->file,
                  config_difference_text(&difference, text, sizeof(text)));
+        inspection_certificates(reload->config, &reload->certificates);
         reload->ok = true;
     }
     config_difference_free(&difference);
@@ -130,8 +132,7 @@ static int plan(struct reload *reload, char *error, size_t error_size)
 {
     snprintf(error, error_size, "out of memory");
     /* A target is compared with its entry in the old configuration: by its index there, until the plan is made. */
-    if (targets_plan(&reload->gateway->targets, reload->config, gateway_now(), same_target, reload, &reload->targets) !=
-        0)
+    if (targets_plan(&reload->gateway->targets, reload->config, clock_ms(), same_target, reload, &reload->targets) != 0)
         return -1;
     for (size_t i = UPSTREAM_PLACES; i < reload->targets.count; i++) {
         if (reload->targets.at[i].kind != TARGET_UPSTREAM)
@@ -227,7 +228,7 @@ static void swap(struct reload *reload)
     gateway->config = reload->config;
     reload->config = config;
     reviewer.arg = gateway;
-    if (relay_reconfigure(gateway->relay, gateway_now(), &reload->policy->relay, &reviewer) == 0) {
+    if (relay_reconfigure(gateway->relay, clock_ms(), &reload->policy->relay, &reviewer) == 0) {
         gateway->policy = reload->policy;
         reload->policy = policy;
     } else {
@@ -238,6 +239,7 @@ static void swap(struct reload *reload)
     hand_filters(gateway, &targets);
     northbound_start(gateway->northbound);
     log_configure(gateway->config->log.level, gateway->config->log.format);
+    inspection_use(&gateway->inspection, gateway->config, &reload->certificates, gateway->admin);
     gateway_look_after(gateway);
 }
 
@@ -359,7 +361,7 @@ static void target_left(struct gateway *gateway, size_t place)
 static void look(uv_timer_t *timer)
 {
     struct gateway *gateway = timer->data;
-    int64_t now = gateway_now();
+    int64_t now = clock_ms();
     bool any = false;
 
     for (size_t i = 0; i < gateway->targets.count; i++) {

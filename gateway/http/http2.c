@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#define RESET_BURST 400 /* behind the bound of flood.c, should that ever miss one */
-#define RESET_RATE 40   /* a second */
+#define RESET_BURST 4000 /* far behind the bound of flood.c, which knows answered requests */
+#define RESET_RATE 400   /* a second */
 #define CONTINUATIONS_MAX 8
 #define SETTINGS_ENTRIES_MAX 32
 #define ACKS_MAX 100 /* that we owe */

@@ -24,5 +24,6 @@ void http2_set_senders(nghttp2_session_callbacks *callbacks);
 int http2_produce(struct connection *connection, struct buffer *to);
 /* flood.c: counts what comes; a GOAWAY is on its way once it was too much. */
 void flood_open(struct http2 *http2, uint64_t now);
+void flood_credit(struct http2 *http2);
 void flood_count(struct connection *connection, const nghttp2_frame_hd *frame);
 void flood_calm(struct connection *connection, const char *why);

@@ -120,12 +120,13 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
 
 static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t error, void *arg)
 {
-    (void)error;
     struct connection *connection = arg;
     struct http2 *http2 = connection->state;
     struct http_exchange *exchange = exchange_of(session, stream);
     if (http2->head == stream)
         http2->head = 0;
+    if (error == NGHTTP2_NO_ERROR)
+        flood_credit(http2);
     if (exchange == NULL)
         return 0;
     nghttp2_session_set_stream_user_data(session, stream, NULL);

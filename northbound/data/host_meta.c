@@ -89,8 +89,7 @@ static int document_read(struct walk *walk, const char *document, size_t length,
     XML_SetStartDoctypeDeclHandler(parser, doctype);
     status = XML_Parse(parser, document, (int)length, 1);
     if (status != XML_STATUS_OK && !walk->fault)
-        snprintf(error, error_size, "host-meta is no XML: %s in line %lu", XML_ErrorString(XML_GetErrorCode(parser)),
-                 (unsigned long)XML_GetCurrentLineNumber(parser));
+        snprintf(error, error_size, "host-meta is no XML: %s", XML_ErrorString(XML_GetErrorCode(parser)));
     else if (walk->fault)
         snprintf(error, error_size, "host-meta: %s", walk->fault);
     XML_ParserFree(parser);

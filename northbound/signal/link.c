@@ -278,6 +278,11 @@ const char *link_text(const struct link *link)
     return endpoint->text;
 }
 
+uint32_t link_rtt(const struct link *link)
+{
+    return link->pace.srtt_us;
+}
+
 const uint32_t *link_parameters(const struct link *link)
 {
     if (!link->current)

@@ -104,6 +104,8 @@ void link_set_sid(struct link *link, uint32_t sid);
 void link_set_wanted(struct link *link, const struct link_parameters *wanted);
 /* "dots1.example.net 192.0.2.10:4646/udp", for logs; "" without a session. Valid until the loop runs. */
 const char *link_text(const struct link *link);
+/* Smoothed round-trip time in microseconds; 0: no estimate. */
+uint32_t link_rtt(const struct link *link);
 /* The parameters in force, negotiated or recommended. */
 const uint32_t *link_parameters(const struct link *link);
 /* Largest message that fits a datagram of the session in use; 0: no session, or TCP. */

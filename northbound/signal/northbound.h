@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "aggregation/relay.h"
@@ -59,6 +60,21 @@ int northbound_apply(struct northbound *northbound, struct northbound_change *ch
                      size_t target_count, char *error, size_t error_size);
 /* Closes what is left of a target at which nothing is installed any more. */
 void northbound_remove(struct northbound *northbound, size_t target);
+
+/* ---- For operators ---- */
+
+struct northbound_upstream {
+    const char *name;
+    const char *state;     /* "up", "down", "idle" (no session is needed) */
+    const char *server;    /* "dots1.example.net 192.0.2.10:4646/udp" of the shared session; "" without one */
+    size_t sessions;       /* that are up */
+    size_t links;          /* that are wanted: one, or one for each client that has something there */
+    uint32_t rtt_us;       /* of the shared session; 0: no estimate */
+    uint64_t ups, outages; /* sessions since the start; times that none could be had */
+    uint64_t redirect_loops;
+};
+/* target: of the relay. False: no upstream is there. Valid until the loop runs. */
+bool northbound_upstream(const struct northbound *northbound, size_t target, struct northbound_upstream *out);
 
 /* Closes the sessions in order; nothing is withdrawn. The relay is not called any more; it may be freed, which calls
  * forget and upstream_cuid_gone, until on_closed comes (never from inside this function). */

@@ -87,7 +87,8 @@ struct upstream {
     struct upstream *gone_prev, *gone_next;
     struct link_endpoint *endpoint;
     struct leg *shared, *legs;
-    size_t down;                                  /* legs without a session */
+    size_t down; /* legs without a session */
+    uint64_t ups, outages, redirect_loops;
     uint64_t alerted_at;                          /* last warning about a single requester's leg */
     char hash[23];                                /* of its credentials: the gateway's cuid */
     uint8_t secret[32];                           /* for derived cuids */

@@ -26,6 +26,7 @@ static void on_up(void *arg)
     struct upstream *upstream = leg->upstream;
     struct northbound *northbound = upstream->northbound;
 
+    upstream->ups++;
     log_debug("session-up", "upstream %s, for %s: %s", upstream->config->name, of_whom(leg), link_text(leg->link));
     if (leg->down) {
         leg->down = false;
@@ -50,6 +51,7 @@ static void on_down(void *arg, const char *text)
     if (leg->down)
         return;
     leg->down = true;
+    upstream->outages++;
     if (upstream->down++ == 0) /* once an outage, not once a leg */
         log_warning("upstream-down", "upstream %s: %s. %s", upstream->config->name, text,
                     upstream->northbound->config->fan_out == CONFIG_FAN_OUT_SERIAL
@@ -65,6 +67,7 @@ static void on_alert(void *arg, const char *event, const char *text)
     struct upstream *upstream = leg->upstream;
     uint64_t now = uv_now(upstream->northbound->loop);
 
+    upstream->redirect_loops += strcmp(event, "redirect-loop") == 0;
     /* What befalls an upstream befalls all its legs: one of them is said, the others are for debugging. */
     if (!leg->shared && upstream->alerted_at && now - upstream->alerted_at < NORTH_ALERT_MS) {
         log_debug(event, "upstream %s, for %s: %s", upstream->config->name, of_whom(leg), text);

@@ -239,7 +239,7 @@ void southbound_committed(struct southbound *southbound, uint64_t sequence)
         if (held->code == DOTS_CODE(2, 2))
             response.max_age = DOTS_NO_MAX_AGE;
         DL_DELETE(southbound->storing, held);
-        dots_reply(held->exchange, &response);
+        south_answer(held->exchange, &response);
         south_held_free(southbound, held);
     }
 }

@@ -100,8 +100,10 @@ static void send_heartbeat(struct south_session *session)
     session->next_heartbeat_ms = now + south_jitter(southbound, interval_ms(session));
     if (!request.body)
         return;
-    if (session->awaiting)
+    if (session->awaiting) {
+        southbound->counters.heartbeats_missed++;
         dots_forget(session->session, &session->heartbeat_token);
+    }
     dots_token_new(&session->heartbeat_token);
     session->awaiting = true;
     session->sent_heartbeat_ms = now;

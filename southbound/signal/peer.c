@@ -132,6 +132,7 @@ void south_peer_due(struct southbound *southbound, struct south_peer *peer)
     if (!peer->losing) {
         peer->losing = true;
         peer->loss++;
+        southbound->counters.signals_lost++;
         log_warning("signal-lost",
                     "client %s: nothing heard and no session left; its preconfigured mitigations are activated",
                     peer->client->config->name);

@@ -171,6 +171,7 @@ void south_request(void *arg, struct dots_session *dots_session, const struct do
         south_reply_text(request->exchange, DOTS_CODE(5, 3), SOUTH_FULL_MAX_AGE, "this server is shutting down");
         return;
     }
+    session->southbound->counters.requests[(unsigned)request->method & 7]++;
     south_session_ref(session);
     handle(session, request);
     south_session_unref(session);

@@ -98,6 +98,8 @@ void south_session_up(void *arg, struct dots_session *dots_session)
     session->timer.kind = SOUTH_TIMER_SESSION;
     session->pump.kind = SOUTH_TIMER_PUMP;
     dots_session_set_user(dots_session, session);
+    southbound->counters.sessions_up[dots_session_transport(dots_session) == DOTS_TCP]++;
+    south_inspect_up(session);
     admit_or_not(session);
     south_heartbeat_arm(session);
 }
@@ -112,6 +114,8 @@ void south_session_down(void *arg, struct dots_session *dots_session, enum dots_
         return;
     dots_session_set_user(dots_session, NULL);
     session->down = true;
+    southbound->counters.sessions_down++;
+    south_inspect_down(session);
     south_timer_cancel(southbound, &session->timer);
     south_timer_cancel(southbound, &session->pump);
     while (session->observers)

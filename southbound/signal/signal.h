@@ -124,6 +124,7 @@ struct south_session {
     struct south_observer *observers, *urgent, *ordinary;
     size_t observer_count;
     struct south_session *prev, *next; /* of the peer */
+    struct south_session *all_prev, *all_next;
 };
 
 /* ---- Observers ---- */
@@ -232,6 +233,10 @@ struct southbound {
     uint64_t random;
     uint8_t *body; /* scratch of the encoder */
     size_t body_size;
+    struct south_session *sessions; /* all of them */
+    size_t session_count;
+    struct southbound_walk *walks;
+    struct southbound_counters counters;
     bool closing;
     void (*on_closed)(void *arg);
     void *on_closed_arg;
@@ -360,6 +365,12 @@ int south_reply_answer(struct southbound *southbound, struct dots_exchange *exch
 /* The observation ends with this: format -1 and a text, or a body. False: the session went down meanwhile. */
 bool south_notify_end(struct south_observer *observer, uint8_t code, int32_t format, int64_t max_age,
                       const uint8_t *body, size_t length);
+
+/* inspect.c */
+void south_inspect_up(struct south_session *session);
+void south_inspect_down(struct south_session *session);
+void south_inspect_close(struct southbound *southbound);
+int south_answer(struct dots_exchange *exchange, const struct dots_response *response); /* dots_reply, counted */
 
 /* redirect.c */
 void south_redirect(struct south_session *session, struct dots_exchange *exchange);

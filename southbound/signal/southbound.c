@@ -119,6 +119,7 @@ static void on_handshake_failed(void *arg, const struct sockaddr *peer, const ch
     char address[INET6_ADDRSTRLEN] = "an unknown address";
     uint32_t left_out;
 
+    southbound->counters.handshakes_failed++;
     if (!south_refusal_note(&southbound->refusals, southbound, 1, southbound->now(), &left_out))
         return;
     if (peer)
@@ -256,6 +257,7 @@ void southbound_close(struct southbound *southbound, void (*on_closed)(void *arg
 {
     southbound->on_closed = on_closed;
     southbound->on_closed_arg = arg;
+    south_inspect_close(southbound);
     south_puts_drop(southbound);
     south_held_close(southbound);
     southbound->closing = true;

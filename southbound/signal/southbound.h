@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "aggregation/relay.h"
@@ -72,5 +73,35 @@ void southbound_drain(struct southbound *southbound, bool on);
 unsigned southbound_sessions(const struct southbound *southbound);
 /* Is anybody left to be looked at, after a reload or a drain? */
 bool southbound_reviewing(const struct southbound *southbound);
+
+/* ---- For operators ---- */
+
+struct southbound_session {
+    const char *client; /* NULL: unknown */
+    const char *peer;   /* "203.0.113.7:40112/udp" */
+    const char *transport;
+    const char *state; /* "served", "surplus" (over a limit), "unknown" (no client of the configuration) */
+    bool deaf;         /* it says that our heartbeats do not arrive */
+    bool mitigating;
+    int64_t up_ms, heard_ms; /* since then */
+    uint32_t rtt_ms;         /* 0: no estimate */
+    size_t observers;
+};
+
+struct southbound_walk;
+/* Over all sessions, in as many turns of the loop as one likes. NULL: out of memory. */
+struct southbound_walk *southbound_walk_begin(struct southbound *southbound);
+bool southbound_walk_next(struct southbound_walk *walk, struct southbound_session *out); /* valid until the loop runs */
+void southbound_walk_end(struct southbound_walk *walk);                                  /* NULL is fine */
+
+struct southbound_counters {
+    size_t sessions, served; /* now */
+    size_t resolving;        /* requests that wait for DNS, now */
+    uint64_t sessions_up[2]; /* UDP, TCP */
+    uint64_t sessions_down, handshakes_failed, heartbeats_missed, signals_lost;
+    uint64_t requests[8];    /* by enum dots_method */
+    uint64_t responses[256]; /* by code */
+};
+const struct southbound_counters *southbound_counters(struct southbound *southbound);
 
 void southbound_close(struct southbound *southbound, void (*on_closed)(void *arg), void *arg);

@@ -16,7 +16,7 @@ def text(*parts):
     return ROOT.joinpath(*parts).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name, section", [("dotsgw", 8), ("dots-client", 1)])
+@pytest.mark.parametrize("name, section", [("dotsgw", 8), ("dots-client", 1), ("dotsgwctl", 8)])
 def test_man_page_has_all_options_of_the_program(name, section):
     page = text("docs", "man", f"{name}.{section}").replace("\\-", "-")
     told = set(re.findall(r"\bFl (-?[\w-]+)", "\n".join(re.findall(r"^\.It Fl .*", page, re.M))))

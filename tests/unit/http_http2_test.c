@@ -240,6 +240,21 @@ static void test_rfc9113_10_5_rapid_reset(void **state)
     assert_true(request_count < 10);
 }
 
+/* As libcurl 7.88 does behind every answer without a body. */
+static void test_resets_of_answered_requests_are_no_flood(void **state)
+{
+    (void)state;
+    const uint8_t cancel[] = {0, 0, 0, NGHTTP2_CANCEL};
+    uint32_t stream = 1;
+    for (int i = 0; i < 600; i++, stream += 2) {
+        send_headers(&frames, stream, true, REQUEST_TO("/"));
+        expect_status(&frames, stream, "200");
+        send_frame(&frames, NGHTTP2_RST_STREAM, 0, stream, cancel, sizeof cancel);
+    }
+    send_headers(&frames, stream, true, REQUEST_TO("/"));
+    expect_status(&frames, stream, "200");
+}
+
 static void flood(uint8_t type, uint8_t flags, uint32_t stream, const void *payload, size_t length, int times)
 {
     for (int i = 0; i < times && !client_ended(&frames.client); i++)
@@ -402,6 +417,7 @@ int main(void)
         TEST(test_rfc9113_5_1_2_too_many_streams_before_the_bound_is_known),
         TEST(test_rfc9113_5_1_2_too_many_streams),
         TEST(test_rfc9113_10_5_rapid_reset),
+        TEST(test_resets_of_answered_requests_are_no_flood),
         TEST(test_rfc9113_10_5_ping_flood),
         TEST(test_rfc9113_10_5_settings_flood),
         TEST(test_rfc9113_10_5_priority_flood),

@@ -318,6 +318,11 @@ const struct dots_token *dots_exchange_token(const struct dots_exchange *exchang
     return &exchange->token;
 }
 
+struct dots_session *dots_exchange_session(const struct dots_exchange *exchange)
+{
+    return exchange->session;
+}
+
 /* ---- What the network does ---- */
 
 static inline struct dots_session *fake_new_session(const char *address, enum dots_transport transport)
