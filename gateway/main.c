@@ -70,23 +70,34 @@ static void stop(uv_signal_t *handle, int number)
     gateway_close(process->gateway, gateway_closed, process);
 }
 
+static void tell_serving(struct process *process)
+{
+    char status[128];
+
+    snprintf(status, sizeof(status), "Serving as %s", process->config->gateway.name);
+    supervisor_ready(process->supervisor, status);
+}
+
 /* Checks the file anew; what is in force stays until a restart. */
 static void check_again(uv_signal_t *handle, int number)
 {
     struct process *process = handle->data;
     struct config_error error;
-    struct config *config = config_load(process->config->file, &error);
+    struct config *config;
 
     (void)number;
-    if (!config) {
+    supervisor_reloading(process->supervisor);
+    config = config_load(process->config->file, &error);
+    if (config) {
+        log_configure(config->log.level, config->log.format);
+        log_notice("reload", "%s: it is good; level and format of the log are in force now, the rest at the next start",
+                   config->file);
+    } else {
         log_error("reload-refused", "%s:%d:%d: %s; the running configuration stays in force", error.file, error.line,
                   error.column, error.text);
-        return;
     }
-    log_configure(config->log.level, config->log.format);
-    log_notice("reload", "%s: it is good; level and format of the log are in force now, the rest at the next start",
-               config->file);
     config_free(config);
+    tell_serving(process);
 }
 
 /* Everything that needs privileges or other processes is done by now. */
@@ -122,7 +133,6 @@ static void serve(struct process *process)
         int number;
         uv_signal_cb handler;
     } signals[] = {{SIGTERM, stop}, {SIGINT, stop}, {SIGHUP, check_again}};
-    char status[128];
 
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
         uv_signal_init(&process->loop, &process->signals[i]);
@@ -130,8 +140,7 @@ static void serve(struct process *process)
         uv_signal_start(&process->signals[i], signals[i].handler, signals[i].number);
     }
     log_notice("start", "dotsgw %s as %s", DOTSGW_VERSION, process->config->gateway.name);
-    snprintf(status, sizeof(status), "Serving as %s", process->config->gateway.name);
-    supervisor_ready(process->supervisor, status);
+    tell_serving(process);
     uv_run(&process->loop, UV_RUN_DEFAULT);
 }
 
