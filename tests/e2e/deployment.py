@@ -18,7 +18,7 @@ GUIDE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "deployments"
 
 
 class Namespace:
-    """Network and mounts that nobody else sees; /var/lib is empty there, and the addresses are local."""
+    """Network and mounts that nobody else sees; /var/lib and /run are empty there, and the addresses are local."""
 
     def __init__(self, addresses):
         own_user = [] if os.geteuid() == 0 else ["--map-root-user"]
@@ -30,7 +30,9 @@ class Namespace:
         self.do("ip", "link", "set", "lo", "up")
         for address in addresses:
             self.do("ip", "address", "add", f"{address}/32", "dev", "lo")
-        self.do("mount", "-t", "tmpfs", "tmpfs", "/var/lib")
+        for folder in ("/var/lib", "/run"):
+            self.do("mount", "-t", "tmpfs", "tmpfs", folder)
+        self.do("mkdir", "/run/dotsgw")  # as the units and the container do
 
     def other_than(self, ours):
         if self.holder.poll() is not None:  # a bare chroot, whose root is no mount, or neither root nor user namespaces
@@ -105,6 +107,12 @@ class Deployment:
         for name in names:
             assert self[name].check().returncode == 0
             self[name].start()
+
+    def operator(self, *words):
+        """What dotsgwctl says, asked where the packages have the socket."""
+        done = run([*self.namespace.within, program("dotsgwctl"), *words])
+        assert done.returncode == 0, done.stderr
+        return done.stdout.decode()
 
     def client(self, gateway, name, directory, address=None):
         """Whoever has NAME.psk, or the certificate of that name."""
