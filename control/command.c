@@ -1,5 +1,6 @@
 /* command: what each word of the command line does. */
 
+#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,10 +90,12 @@ static char *with_client(const char *path, int argc, char **argv)
         fprintf(stderr, "usage: dotsgwctl %s [--client NAME]\n", argv[0]);
         return NULL;
     }
-    escaped = request_escape(argv[2]);
-    if (escaped && asprintf(&whole, "%s?client=%s", path, escaped) < 0)
+    escaped = curl_easy_escape(NULL, argv[2], 0);
+    if (!escaped || asprintf(&whole, "%s?client=%s", path, escaped) < 0) {
+        fprintf(stderr, "dotsgwctl: out of memory\n");
         whole = NULL;
-    free(escaped);
+    }
+    curl_free(escaped);
     return whole;
 }
 

@@ -34,8 +34,6 @@ enum control_exit request(const struct control *control, const char *method, con
 /* A stream: each line as it comes, until the gateway ends it. */
 enum control_exit request_stream(const struct control *control, const char *path,
                                  void (*line)(const struct control *control, const char *text, size_t length));
-/* As part of a URL; a new text, or NULL. */
-char *request_escape(const char *text);
 
 /* ---- table.c ---- */
 
@@ -52,7 +50,7 @@ void table_object(const json_t *object);
 
 enum control_exit command_run(const struct control *control, int argc, char **argv);
 void command_usage(void);
-/* ask.c: true when the operator, or -y, says yes. */
+/* True when the operator, or -y, says yes. */
 bool ask(const struct control *control, const char *question);
 
 /* ---- mitigate.c ---- */

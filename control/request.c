@@ -161,24 +161,3 @@ enum control_exit request_stream(const struct control *control, const char *path
     fprintf(stderr, "dotsgwctl: the gateway answered with status %ld\n", status);
     return EXIT_REFUSED;
 }
-
-char *request_escape(const char *text)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    char *out = malloc(3 * strlen(text) + 1), *at = out;
-
-    for (; out && *text; text++) {
-        unsigned char byte = (unsigned char)*text;
-
-        if (strchr("-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", byte)) {
-            *at++ = *text;
-        } else {
-            *at++ = '%';
-            *at++ = digits[byte >> 4];
-            *at++ = digits[byte & 15];
-        }
-    }
-    if (out)
-        *at = '\0';
-    return out;
-}

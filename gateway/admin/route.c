@@ -69,38 +69,6 @@ static void method_not_allowed(const struct call *call)
     http_respond(call->exchange, 405, header, 2, body, sizeof(body) - 1);
 }
 
-static int hex(char digit)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *at = digit ? strchr(digits, digit >= 'A' && digit <= 'F' ? digit - 'A' + 'a' : digit) : NULL;
-
-    return at ? (int)(at - digits) : -1;
-}
-
-/* Takes the escapes out; a new text. NULL: one is malformed, or it stands for NUL, or out of memory. */
-static char *decoded(const char *text)
-{
-    char *out = malloc(strlen(text) + 1), *at = out;
-
-    for (; out && *text; text++) {
-        if (*text == '%') {
-            int high = hex(text[1]), low = high < 0 ? -1 : hex(text[2]);
-
-            if (low < 0 || (high == 0 && low == 0)) {
-                free(out);
-                return NULL;
-            }
-            *at++ = (char)(high * 16 + low);
-            text += 2;
-        } else {
-            *at++ = *text;
-        }
-    }
-    if (out)
-        *at = '\0';
-    return out;
-}
-
 /* 0, or -1 when it was refused. */
 static int take_query(struct call *call, const struct route *route, char **client)
 {
@@ -113,10 +81,10 @@ static int take_query(struct call *call, const struct route *route, char **clien
                     route->takes_client ? "; write ?client=NAME" : "");
         return -1;
     }
-    *client = decoded(query + 7);
-    if (*client)
+    *client = strdup(query + 7);
+    if (*client && http_unescape(*client) == 0)
         return 0;
-    reply_error(call->exchange, 400, "client: malformed escape");
+    reply_error(call->exchange, *client ? 400 : 503, *client ? "client: malformed escape" : "out of memory");
     return -1;
 }
 

@@ -184,5 +184,9 @@ void *http_exchange_user(const struct http_exchange *exchange);
 /* Value of the only field with this lower-case name; NULL when there is none, or more than one. */
 const char *http_header_find(const struct http_request *request, const char *name);
 
+/* Takes the escapes out of a segment of a path or a value of a query, in place (RFC 3986 section 2.1). 0, or -1: one is
+ * malformed, or stands for NUL; text is undefined then. */
+int http_unescape(char *text);
+
 /* "nghttp2 1.52.0", "llhttp 9.2.1": for -V. */
 const char *http_versions(void);

@@ -4,37 +4,12 @@
 
 #include <string.h>
 
+#include "gateway/http/http.h"
 #include "gateway/wire/text.h"
-
-static int hex(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
-}
 
 int data_decode(char *text)
 {
-    char *to = text;
-
-    for (const char *from = text; *from; from++, to++) {
-        int high, low;
-
-        if (*from != '%') {
-            *to = *from;
-            continue;
-        }
-        high = hex(from[1]);
-        low = high < 0 ? -1 : hex(from[2]);
-        if (low < 0 || (high == 0 && low == 0))
-            return -1;
-        *to = (char)(high * 16 + low);
-        from += 2;
-    }
-    *to = '\0';
-    return wire_text_is_string(text, (size_t)(to - text)) ? 0 : -1;
+    return http_unescape(text) == 0 && wire_text_is_string(text, strlen(text)) ? 0 : -1;
 }
 
 bool data_is_identifier(const char *text)

@@ -395,7 +395,7 @@ static void drop_line(struct data_server *server, struct data_line *line)
 {
     struct data_write *write, *next;
 
-    for (write = line->writes; write && line->writes; write = next) {
+    for (write = line->writes; write && line->writes; write = next) { /* the second for the analyzer */
         next = write->next;
         if (write->working) {
             /* The worker still reads the body: the exchange is dropped when it is done. */

@@ -42,6 +42,8 @@ def test_enterprise(deploy, tmp_path):
     for client in (web, mail):
         wait_status(client, 1, "attack-successfully-mitigated")
     assert web.put(2, "203.0.113.200/32").code == "4.03", "that is the mail server's"
+    listed = place.operator("mitigations")
+    assert "203.0.113.7/32" in listed and "2001:db8:6401::1/128" in listed, listed
     assert web.delete(1).code == "2.02"
 
 

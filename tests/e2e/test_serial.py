@@ -77,7 +77,7 @@ def test_killed_then_the_next_and_back_for_what_is_new(make_serial, make_client,
     servers["first"].start()
     gw.wait_log(" failover: upstream first cannot be reached| failover: upstream first does not answer")
     wait_for(
-        lambda: gw.logged(" upstream-up: upstream first"),
+        lambda: len(gw.logged(" session-up: upstream first")) > 1,
         lambda: f"the first one to be back: {gw.log[-2000:]}",
         RECONNECT,
     )

@@ -156,6 +156,11 @@ def test_service_manager_is_told(make_gateway, mitigator, manager, tmp_path):
     heard = [manager.recv(4096).decode() for _ in range(4)]
     assert "READY=1\nSTATUS=Serving as server.test" in heard
     assert heard.count("WATCHDOG=1") >= 3
+    server.process.signal(signal.SIGHUP)
+    while not (told := manager.recv(4096).decode()).startswith("RELOADING=1\nMONOTONIC_USEC="):
+        assert told == "WATCHDOG=1"
+    while (told := manager.recv(4096).decode()) != "READY=1\nSTATUS=Serving as server.test":
+        assert told == "WATCHDOG=1"
     server.process.signal(signal.SIGTERM)
     while not (told := manager.recv(4096).decode()).startswith("STOPPING=1"):
         assert told == "WATCHDOG=1"

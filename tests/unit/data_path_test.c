@@ -75,7 +75,7 @@ static void test_paths_are_bounded_and_well_formed(void **state)
     longest[DATA_PATH_MAX] = '\0';
     refuses_path(longest, 400); /* no identifier has so many characters */
     for (unsigned i = 0; i <= DATA_STEPS_MAX; i++)
-        strcat(deep, "/a");
+        memcpy(deep + 14 + 2 * i, "/a", 3);
     refuses_path(deep, 404);
     refuses_path("/restconf/data/a=1,2,3,4,5", 400);
     refuses_path("/restconf/data//a", 400);
