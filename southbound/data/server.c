@@ -260,7 +260,28 @@ static size_t on_body_max(void *arg, const struct http_request *request)
     return method_of(request->method) == DATA_GET ? 0 : BODY_MAX;
 }
 
-static const struct http_handlers handlers = {.request = on_request, .body_max = on_body_max};
+/* RFC 8040 section 7.1 */
+static size_t on_refusal(void *arg, unsigned status, const char *text, char *body, size_t size, const char **type)
+{
+    struct data_fault fault;
+    char *json;
+    size_t length;
+
+    (void)arg;
+    data_refuse(&fault, status, data_tag_of(status), "%s", text);
+    fault.transport = true;
+    json = data_fault_body(&fault);
+    length = json ? strlen(json) : 0;
+    *type = DATA_JSON;
+    if (length > size)
+        length = 0;
+    if (length > 0)
+        memcpy(body, json, length);
+    free(json);
+    return length;
+}
+
+static const struct http_handlers handlers = {.request = on_request, .body_max = on_body_max, .refusal = on_refusal};
 
 /* ---- Opening ---- */
 

@@ -71,8 +71,19 @@ static UNUSED size_t fixture_body_max(void *arg, const struct http_request *requ
     return wanted_body_max;
 }
 
+static bool wanted_refusal; /* else refusals have the text of the library */
+
+static UNUSED size_t fixture_refusal(void *arg, unsigned status, const char *text, char *body, size_t size,
+                                     const char **type)
+{
+    (void)arg;
+    *type = "application/json";
+    int length = snprintf(body, size, "{\"%u\":\"%s\"}", status, text);
+    return wanted_refusal && length > 0 ? (size_t)length : 0;
+}
+
 static const struct http_handlers fixture_handlers = {
-    .request = fixture_request, .gone = fixture_gone, .body_max = fixture_body_max};
+    .request = fixture_request, .gone = fixture_gone, .body_max = fixture_body_max, .refusal = fixture_refusal};
 
 static UNUSED void start_server(const struct http_settings *settings)
 {
