@@ -7,6 +7,7 @@
 #include "gateway/log/log.h"
 #include "southbound/data/data.h"
 
+#define REAPED 200                    /* entries in one turn of the loop: some 100 us */
 #define GRACE_MS 2000                 /* for exchanges under way, when closing */
 #define BODY_MAX ((size_t)256 * 1024) /* some thousand aliases: what the loop does with them is a few milliseconds */
 
@@ -35,6 +36,21 @@ void data_arm(struct data_server *server)
         uv_timer_stop(&server->timer);
     else
         uv_timer_start(&server->timer, due, next > now ? (uint64_t)(next - now) : 0, 0);
+}
+
+/* Thousands of entries at once would take the loop from the signal channel. */
+static void reap(uv_timer_t *timer)
+{
+    struct data_server *server = timer->data;
+
+    if (!catalog_reap(server->catalog, REAPED))
+        uv_timer_stop(timer);
+}
+
+void data_reap(struct data_server *server)
+{
+    if (!server->closing)
+        uv_timer_start(&server->reaper, reap, 1, 1);
 }
 
 /* ---- Requests ---- */
@@ -336,7 +352,8 @@ struct data_server *data_open(uv_loop_t *loop, const struct config *config, stru
                                    .upstream = upstream,
                                    .now = now};
     uv_timer_init(loop, &server->timer);
-    server->timer.data = server;
+    uv_timer_init(loop, &server->reaper);
+    server->timer.data = server->reaper.data = server;
     server->record = malloc(STORE_VALUE_MAX);
     server->owners = south_clients_new(config);
     if (!server->record || !server->owners)
@@ -449,10 +466,11 @@ void data_close(struct data_server *server, void (*on_closed)(void *arg), void *
     server->on_closed_arg = arg;
     server->closing = true;
     data_writes_drop(server);
-    server->handles = 1;
+    server->handles = 2;
     if (server->http) {
         server->handles++;
         http_close(server->http, GRACE_MS, on_http_closed, server);
     }
     uv_close((uv_handle_t *)&server->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&server->reaper, on_timer_closed);
 }
