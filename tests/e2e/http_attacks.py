@@ -120,7 +120,8 @@ def smuggling(target):
     }
     for name, fields in forms.items():
         yield name, http1(target, request(target, "POST", kind, *fields) + chunked)
-    for name, body in {"chunk size": b"1g\r\nx\r\n", "chunk end": b"1\r\nxy\r\n", "huge chunk": b"f" * 17 + b"\r\nx\r\n"}.items():
+    bodies = {"chunk size": b"1g\r\nx\r\n", "chunk end": b"1\r\nxy\r\n", "huge chunk": b"f" * 17 + b"\r\nx\r\n"}
+    for name, body in bodies.items():
         yield name, http1(target, request(target, "POST", kind, "Transfer-Encoding: chunked") + body + chunked)
     yield "bare line feeds", http1(target, request(target, "GET").replace(b"\r\n", b"\n") + hidden)
 
