@@ -32,6 +32,7 @@ void catalog_free(struct catalog *catalog)
     if (!catalog)
         return;
     catalog_client_each(catalog, remove_client, catalog);
+    catalog_reap(catalog, SIZE_MAX);
     owner = catalog->owners;
     HASH_CLEAR(hh, catalog->owners);
     while (owner) {
@@ -146,10 +147,8 @@ void catalog_client_remove(struct catalog *catalog, struct catalog_client *publi
 {
     struct catalog_client_state *client = (struct catalog_client_state *)public;
 
-    for (int kind = 0; kind < CATALOG_KINDS; kind++) {
-        while (client->public.entries[kind])
-            catalog_entry_remove(catalog, client->public.entries[kind]);
-    }
+    for (int kind = 0; kind < CATALOG_KINDS; kind++)
+        catalog_entries_clear(catalog, public, (enum catalog_kind)kind);
     HASH_DELETE(hh, catalog->clients, client);
     HASH_DELETE(by_id, catalog->clients_by_id, client);
     client->domain->clients--;

@@ -74,7 +74,7 @@ struct catalog_client_values {
 };
 /* NULL: out of memory, or a text is too long. There must be none with this cuid. */
 struct catalog_client *catalog_client_add(struct catalog *catalog, const struct catalog_client_values *values);
-/* With its entries. */
+/* With its entries, as catalog_entries_clear. */
 void catalog_client_remove(struct catalog *catalog, struct catalog_client *client);
 struct catalog_client *catalog_client_find(const struct catalog *catalog, const char *cuid);
 /* In no order; each may remove the client it was given. Ends with the first non-zero result, which is returned. */
@@ -119,13 +119,17 @@ enum catalog_insert { CATALOG_KEEP, CATALOG_FIRST, CATALOG_LAST, CATALOG_BEFORE,
 int catalog_entry_put(struct catalog *catalog, struct catalog_client *client, struct catalog_entry *entry,
                       enum catalog_insert insert, const struct catalog_entry *point);
 void catalog_entry_remove(struct catalog *catalog, struct catalog_entry *entry);
+/* All of this client and kind are gone at once. Taking apart what they were takes longer, and is left to catalog_reap:
+ * at most max of them; false: none is left. */
+void catalog_entries_clear(struct catalog *catalog, struct catalog_client *client, enum catalog_kind kind);
+bool catalog_reap(struct catalog *catalog, size_t max);
 struct catalog_entry *catalog_entry_find(const struct catalog_client *client, enum catalog_kind kind, const char *name);
 /* Its life is extended. */
 void catalog_entry_refresh(struct catalog *catalog, struct catalog_entry *entry, int64_t expires_ms);
 /* All of this client and kind were given new orders since this was asked last: they have to be recorded anew. */
 bool catalog_renumbered(struct catalog_client *client, enum catalog_kind kind);
 
-/* When the next one expires, INT64_MAX: never. */
+/* When the next one expires, or would have that waits for catalog_reap; INT64_MAX: never. */
 int64_t catalog_next(const struct catalog *catalog);
 /* One that has expired and is to be removed; NULL: none. */
 struct catalog_entry *catalog_expired(const struct catalog *catalog, int64_t now);

@@ -221,6 +221,39 @@ void catalog_entry_remove(struct catalog *catalog, struct catalog_entry *entry)
     leave(catalog, (struct catalog_client_state *)entry->client, state_of(entry));
 }
 
+void catalog_entries_clear(struct catalog *catalog, struct catalog_client *public, enum catalog_kind kind)
+{
+    struct catalog_client_state *client = (struct catalog_client_state *)public;
+    struct catalog_entry *first = public->entries[kind];
+
+    if (!first)
+        return;
+    for (struct catalog_entry *entry = first; entry; entry = entry->next)
+        entry->client = NULL;
+    HASH_CLEAR(hh, client->names[kind]);
+    client->last[kind]->public.next = catalog->removed;
+    catalog->removed = first;
+    public->entries[kind] = NULL;
+    client->last[kind] = NULL;
+    client->domain->counts[kind] -= public->counts[kind];
+    public->counts[kind] = 0;
+}
+
+bool catalog_reap(struct catalog *catalog, size_t max)
+{
+    for (; max > 0 && catalog->removed; max--) {
+        struct catalog_entry_state *entry = state_of(catalog->removed);
+
+        catalog->removed = entry->public.next;
+        entry->prev = NULL;
+        entry->public.next = NULL;
+        deadline_cancel(catalog->deadlines, &entry->deadline);
+        catalog_rules_remove(catalog, entry);
+        catalog_entry_unref(&entry->public);
+    }
+    return catalog->removed != NULL;
+}
+
 struct catalog_entry *catalog_entry_find(const struct catalog_client *public, enum catalog_kind kind, const char *name)
 {
     const struct catalog_client_state *client = (const struct catalog_client_state *)public;
@@ -256,9 +289,14 @@ int64_t catalog_next(const struct catalog *catalog)
 
 struct catalog_entry *catalog_expired(const struct catalog *catalog, int64_t now)
 {
-    struct deadline *deadline = deadline_pop_due(catalog->deadlines, now);
+    struct deadline *deadline;
 
-    if (!deadline)
-        return NULL;
-    return &((struct catalog_entry_state *)((char *)deadline - offsetof(struct catalog_entry_state, deadline)))->public;
+    while ((deadline = deadline_pop_due(catalog->deadlines, now)) != NULL) {
+        struct catalog_entry_state *entry =
+            (struct catalog_entry_state *)((char *)deadline - offsetof(struct catalog_entry_state, deadline));
+
+        if (entry->public.client) /* else it waits for catalog_reap */
+            return &entry->public;
+    }
+    return NULL;
 }

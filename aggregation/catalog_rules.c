@@ -99,7 +99,9 @@ const struct catalog_entry *catalog_conflict(const struct catalog *catalog, cons
         HASH_FIND_STR(catalog->matches, key, match);
         free(key);
         for (row = match ? match->rows : NULL; row; row = row->next) {
-            if (row->drop != rules[i].drop && row->entry->public.client != client)
+            const struct catalog_client *other = row->entry->public.client;
+
+            if (row->drop != rules[i].drop && other && other != client)
                 return &row->entry->public;
         }
     }

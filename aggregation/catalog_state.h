@@ -64,6 +64,7 @@ struct catalog {
     struct catalog_domain *domains;
     struct catalog_rule_match *matches;
     struct deadline_heap *deadlines;
+    struct catalog_entry *removed; /* list; of no client any more, still among deadlines and rules */
     uint64_t last_id, stamp;
 };
 

@@ -64,6 +64,9 @@ struct http_handlers {
     /* The header is complete, a body follows (body NULL so far): how many bytes of it are taken, at most what
      * limits.body_bytes says. More: 413. Do not keep the request. NULL: limits.body_bytes. */
     size_t (*body_max)(void *arg, const struct http_request *request);
+    /* This library refuses a request with this status (4xx, 5xx; text: "Content Too Large"): writes the body of the
+     * answer, at most size bytes, returns its length and sets type, a constant. NULL or 0: text/plain. */
+    size_t (*refusal)(void *arg, unsigned status, const char *text, char *body, size_t size, const char **type);
 };
 
 enum http_client_certificate {

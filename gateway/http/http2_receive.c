@@ -125,12 +125,12 @@ static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t er
     struct http_exchange *exchange = exchange_of(session, stream);
     if (http2->head == stream)
         http2->head = 0;
-    if (error == NGHTTP2_NO_ERROR)
-        flood_credit(http2);
     if (exchange == NULL)
         return 0;
     nghttp2_session_set_stream_user_data(session, stream, NULL);
     http2->since = uv_now(connection->server->loop);
+    if (error == NGHTTP2_NO_ERROR && exchange->sent_all)
+        flood_complete(connection);
     exchange_detach(exchange);
     return 0;
 }

@@ -77,9 +77,10 @@ struct data_server {
     struct data_write *storing;                   /* in order of their sequence */
     void (*changed)(void *arg, const char *cuid); /* NULL: nobody listens */
     void *changed_arg;
-    uint8_t *record;  /* scratch, STORE_VALUE_MAX */
-    uv_timer_t timer; /* the next entry that expires */
-    size_t working;   /* jobs in worker threads */
+    uint8_t *record;   /* scratch, STORE_VALUE_MAX */
+    uv_timer_t timer;  /* the next entry that expires */
+    uv_timer_t reaper; /* while there is what catalog_reap has to take apart */
+    size_t working;    /* jobs in worker threads */
     bool closing;
     unsigned handles;
     void (*on_closed)(void *arg);
@@ -98,7 +99,8 @@ struct data_read {
 };
 
 /* server.c */
-void data_arm(struct data_server *server); /* after anything that moves the next expiry */
+void data_arm(struct data_server *server);  /* after anything that moves the next expiry */
+void data_reap(struct data_server *server); /* entries were cleared */
 int64_t data_expiry(const struct data_server *server);
 void data_part_closed(struct data_server *server);
 struct http_tls data_tls(const struct config *config);

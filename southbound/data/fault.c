@@ -19,6 +19,29 @@ int data_refuse(struct data_fault *fault, unsigned status, const char *tag, cons
     return -1;
 }
 
+const char *data_tag_of(unsigned status)
+{
+    switch (status) {
+    case 400:
+    case 404:
+        return "invalid-value";
+    case 401:
+    case 403:
+        return "access-denied";
+    case 405:
+    case 501:
+        return "operation-not-supported";
+    case 409:
+        return "resource-denied";
+    case 413:
+    case 414:
+    case 431:
+        return "too-big";
+    default:
+        return "operation-failed";
+    }
+}
+
 /* What a peer sent is quoted in a message and may have been cut within a character. */
 static json_t *text(const char *value)
 {

@@ -23,5 +23,8 @@ struct data_fault {
 int data_refuse(struct data_fault *fault, unsigned status, const char *tag, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* The error-tag that says no more than a status (RFC 8040 section 7). */
+const char *data_tag_of(unsigned status);
+
 /* The body of the answer, RFC 8040 section 3.9. Freed with free; NULL: out of memory. */
 char *data_fault_body(const struct data_fault *fault);

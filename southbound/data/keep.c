@@ -92,9 +92,29 @@ static int keep_changes(struct data_write *write, struct catalog_client *client)
     return 0;
 }
 
+/* Are all that the client has of this kind to be deleted? */
+static bool clears(const struct data_write *write, const struct catalog_client *client, enum catalog_kind kind)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < write->change_count; i++) {
+        const struct catalog_change *change = &write->changes[i];
+
+        found += change->op == CATALOG_DELETE && change->kind == kind &&
+                 catalog_entry_find(client, kind, change->name) != NULL;
+    }
+    return found > 0 && found == client->counts[kind];
+}
+
 /* Only after what was asked upstream was kept: changes name their entries by the entries' own text. */
 static void remove_deleted(struct data_write *write, struct catalog_client *client)
 {
+    for (int kind = 0; kind < CATALOG_KINDS; kind++) {
+        if (write->change_count > 1 && clears(write, client, (enum catalog_kind)kind)) {
+            catalog_entries_clear(write->server->catalog, client, (enum catalog_kind)kind);
+            data_reap(write->server);
+        }
+    }
     for (size_t i = 0; i < write->change_count; i++) {
         struct catalog_change *change = &write->changes[i];
         struct catalog_entry *entry;
@@ -141,6 +161,7 @@ static int drop_client(struct data_server *server, struct catalog_client *client
     if (server->changed)
         server->changed(server->changed_arg, client->cuid);
     catalog_client_remove(server->catalog, client);
+    data_reap(server);
     return keep_stamps(server, owner, NULL);
 }
 

@@ -7,6 +7,7 @@
 #include "gateway/log/log.h"
 #include "southbound/data/data.h"
 
+#define REAPED 200                    /* entries in one turn of the loop: some 100 us */
 #define GRACE_MS 2000                 /* for exchanges under way, when closing */
 #define BODY_MAX ((size_t)256 * 1024) /* some thousand aliases: what the loop does with them is a few milliseconds */
 
@@ -35,6 +36,21 @@ void data_arm(struct data_server *server)
         uv_timer_stop(&server->timer);
     else
         uv_timer_start(&server->timer, due, next > now ? (uint64_t)(next - now) : 0, 0);
+}
+
+/* Thousands of entries at once would take the loop from the signal channel. */
+static void reap(uv_timer_t *timer)
+{
+    struct data_server *server = timer->data;
+
+    if (!catalog_reap(server->catalog, REAPED))
+        uv_timer_stop(timer);
+}
+
+void data_reap(struct data_server *server)
+{
+    if (!server->closing)
+        uv_timer_start(&server->reaper, reap, 1, 1);
 }
 
 /* ---- Requests ---- */
@@ -261,7 +277,28 @@ static size_t on_body_max(void *arg, const struct http_request *request)
     return method_of(request->method) == DATA_GET ? 0 : BODY_MAX;
 }
 
-static const struct http_handlers handlers = {.request = on_request, .body_max = on_body_max};
+/* RFC 8040 section 7.1 */
+static size_t on_refusal(void *arg, unsigned status, const char *text, char *body, size_t size, const char **type)
+{
+    struct data_fault fault;
+    char *json;
+    size_t length;
+
+    (void)arg;
+    data_refuse(&fault, status, data_tag_of(status), "%s", text);
+    fault.transport = true;
+    json = data_fault_body(&fault);
+    length = json ? strlen(json) : 0;
+    *type = DATA_JSON;
+    if (length > size)
+        length = 0;
+    if (length > 0)
+        memcpy(body, json, length);
+    free(json);
+    return length;
+}
+
+static const struct http_handlers handlers = {.request = on_request, .body_max = on_body_max, .refusal = on_refusal};
 
 /* ---- Opening ---- */
 
@@ -321,7 +358,8 @@ struct data_server *data_open(uv_loop_t *loop, const struct config *config, stru
                                    .upstream = upstream,
                                    .now = now};
     uv_timer_init(loop, &server->timer);
-    server->timer.data = server;
+    uv_timer_init(loop, &server->reaper);
+    server->timer.data = server->reaper.data = server;
     server->record = malloc(STORE_VALUE_MAX);
     server->owners = south_clients_new(config);
     if (!server->record || !server->owners)
@@ -434,10 +472,11 @@ void data_close(struct data_server *server, void (*on_closed)(void *arg), void *
     server->on_closed_arg = arg;
     server->closing = true;
     data_writes_drop(server);
-    server->handles = 1;
+    server->handles = 2;
     if (server->http) {
         server->handles++;
         http_close(server->http, GRACE_MS, on_http_closed, server);
     }
     uv_close((uv_handle_t *)&server->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&server->reaper, on_timer_closed);
 }

@@ -267,33 +267,13 @@ static void write_run(struct data_write *write)
 
 /* ---- Decision ---- */
 
-static const char *tag_of(int status)
-{
-    switch (status) {
-    case 400:
-    case 404:
-        return "invalid-value";
-    case 401:
-    case 403:
-        return "access-denied";
-    case 405:
-    case 501:
-        return "operation-not-supported";
-    case 409:
-        return "resource-denied";
-    case 413:
-        return "too-big";
-    default:
-        return "operation-failed";
-    }
-}
-
 static void refuse_upstream(struct data_write *write, const struct catalog_verdict *verdict)
 {
     struct data_fault fault;
 
-    data_refuse(&fault, (unsigned)verdict->status, verdict->error_tag ? verdict->error_tag : tag_of(verdict->status),
-                "%s", verdict->message ? verdict->message : "refused upstream");
+    data_refuse(&fault, (unsigned)verdict->status,
+                verdict->error_tag ? verdict->error_tag : data_tag_of((unsigned)verdict->status), "%s",
+                verdict->message ? verdict->message : "refused upstream");
     fault.app_tag = verdict->app_tag;
     fault.transport = verdict->via != NULL;
     fault.retry_after = verdict->retry_after > 0 ? verdict->retry_after : 0;

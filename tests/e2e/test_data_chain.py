@@ -1,11 +1,15 @@
 """The data channel through gateways: curl, a gateway, a server; names, identities, refusals, outages, loops."""
 
+import json
+import random
 import shutil
+import time
 
 import pytest
 
 from data import DATA, MODULE, acl, acls, alias, aliases
 from gateway import client_entry
+from processes import Process
 from waiting import wait_for
 
 MANY = {"data-requests-per-second": 100000, "cuids": 1000}
@@ -143,6 +147,69 @@ def test_killed_at_any_time_both_sides_agree_in_the_end(server, make_gw, web, lo
     gw.wait_log(" notice data-channel-up: ")
     assert [entry["name"] for entry in client.get("/aliases").body[f"{MODULE}:aliases"]["alias"]] == ["n0", "n1", "n2"]
     wait_for(lambda: sorted(look(server)) == ["c1.n0", "c1.n1", "c1.n2"] and look(server, "acl") == ["c1.x"], "all")
+
+
+class Writer:
+    """Pairs of aliases, one request each, one after the other on one connection."""
+
+    def __init__(self, client, names):
+        folder = client.directory
+        lines = []
+        for name in names:
+            body = folder / f"pair-{name}"
+            body.write_text(json.dumps(aliases(alias(f"{name}-a"), alias(f"{name}-b"))))
+            lines += [f'url = "https://{client.gateway.host}:{client.port}{client.root}"', "request = POST"]
+            lines += [f'data-binary = "@{body}"', "silent", "http1.1", 'write-out = "%{http_code}\\n"', "max-time = 20"]
+            lines += ['output = "/dev/null"', 'header = "Content-Type: application/yang-data+json"']
+            lines += [f'cacert = "{client.certificate.anchors}"', f'cert = "{client.certificate.cert}"']
+            lines += [f'key = "{client.certificate.key}"']
+            lines += [f'resolve = "{client.gateway.host}:{client.port}:{client.gateway.address}"', "next"]
+        config = folder / f"writer-{names[0]}"
+        config.write_text("\n".join(lines[:-1]) + "\n")
+        self.names = names
+        self.process = Process(["curl", "-K", config], f"{config}.out", f"{config}.err")
+
+    @property
+    def statuses(self):
+        return [int(status) for status in self.process.out.split()]
+
+    def answered(self):
+        """Those that were answered 2xx."""
+        return {name for name, status in zip(self.names, self.statuses) if 200 <= status < 300}
+
+
+def test_killed_during_writes_what_was_answered_is_there_and_pairs_stay_pairs(server, make_gw, web, look):
+    """Twenty rounds; the gateway is killed, or the server, or both at once."""
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
+    gw = make_gw(server)
+    client = web(gw)
+    assert client.register().status == 201
+    sure = set()
+    for round_ in range(20):
+        writer = Writer(client, [f"{round_}-{number}" for number in range(30)])
+        count = chance.randrange(1, 15)
+        wait_for(lambda: len(writer.statuses) >= count, lambda: f"{count} answers: {writer.process.out}")
+        time.sleep(chance.random() / 50)  # anywhere within a request
+        killed = [[gw], [server], [server, gw]][round_ % 3]
+        for each in killed:
+            each.crash()
+        writer.process.kill()
+        sure |= writer.answered()
+        for each in killed:
+            each.start()
+        gw.wait_log(" notice data-channel-up: ")
+        assert client.put("/aliases/alias=probe", aliases(alias("probe"))).status in (201, 204), "it goes on"
+        listed = client.get("/aliases?content=config").body[f"{MODULE}:aliases"]["alias"]
+        there = {entry["name"] for entry in listed} - {"probe"}
+        pairs = {name[:-2] for name in there}
+        assert there == {f"{name}-{half}" for name in pairs for half in "ab"}, f"seed {seed}, round {round_}"
+        assert sure <= pairs, f"seed {seed}, round {round_}: {sure - pairs}"
+        wait_for(
+            lambda: {name.removeprefix("c1.") for name in look(server) or []} == there | {"probe"},
+            lambda: f"the same at the server: seed {seed}, round {round_}: {set(look(server)) ^ there}",
+            60,
+        )
 
 
 def test_two_providers_take_all_or_nothing(make_data_server, make_gw, web, look):

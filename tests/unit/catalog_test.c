@@ -179,7 +179,42 @@ static void test_rfc8783_6_1_entries_expire_unless_refreshed(void **state)
     catalog_entry_remove(catalog, catalog_entry_find(client, CATALOG_ALIAS, "b"));
     assert_int_equal(catalog_next(catalog), 300);
     catalog_client_remove(catalog, client);
+    assert_false(catalog_reap(catalog, 100));
     assert_int_equal(catalog_next(catalog), INT64_MAX);
+}
+
+static void test_cleared_entries_are_gone_before_they_are_taken_apart(void **state)
+{
+    struct catalog_client *other = add_client("shop", "cuid-2", "example.com");
+    const struct catalog_rule accept = {"m1", false};
+    struct catalog_entry *held = catalog_entry_ref(put(CATALOG_ALIAS, "a", CATALOG_KEEP, NULL, 10));
+    unsigned turns = 1;
+    char name[16];
+
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof(name), "n%d", i);
+        put(CATALOG_ALIAS, name, CATALOG_KEEP, NULL, 10);
+    }
+    put_rule(client, "drops", "m1", true);
+    assert_non_null(catalog_conflict(catalog, other, &accept, 1));
+    catalog_entries_clear(catalog, client, CATALOG_ALIAS);
+    catalog_entries_clear(catalog, client, CATALOG_ACL);
+    catalog_entries_clear(catalog, client, CATALOG_ACL);
+    assert_null(client->entries[CATALOG_ALIAS]);
+    assert_null(catalog_entry_find(client, CATALOG_ALIAS, "n7"));
+    assert_null(held->client);
+    assert_int_equal(client->counts[CATALOG_ALIAS] + catalog_domain_count(catalog, "example.com", CATALOG_ALIAS), 0);
+    assert_null(catalog_conflict(catalog, other, &accept, 1));
+    put(CATALOG_ALIAS, "n7", CATALOG_KEEP, NULL, 2000);
+    assert_null(catalog_expired(catalog, 1500));
+    while (catalog_reap(catalog, 100))
+        turns++;
+    assert_int_equal(turns, 11); /* 1002 of them */
+    assert_string_equal(held->name, "a");
+    catalog_entry_unref(held);
+    assert_non_null(catalog_entry_find(client, CATALOG_ALIAS, "n7"));
+    assert_int_equal(catalog_next(catalog), 2000);
 }
 
 static void test_names_upstream_differ_and_lead_back(void **state)
@@ -279,6 +314,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_replaced_entry_lives_for_who_holds_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rfc8783_7_2_conflicts_in_a_domain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rfc8783_6_1_entries_expire_unless_refreshed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_cleared_entries_are_gone_before_they_are_taken_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_names_upstream_differ_and_lead_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stamps_only_grow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_records_come_back, set_up, tear_down),
