@@ -87,7 +87,7 @@ void conflict_clear(struct relay *relay, int64_t now, struct mitigation *ended)
 {
     struct search search = {.mine = ended, .limit = CONFLICTS_MARKED};
 
-    if (!relay->index || !ended->conflict || relay->policy->reject_conflicts)
+    if (!relay->index || relay->has_upstream || !ended->conflict || relay->policy->reject_conflicts)
         return;
     overlap_index_query(relay->index, &ended->scope->target, other_hit, &search);
     for (size_t i = 0; i < search.count; i++) {

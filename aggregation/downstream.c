@@ -390,6 +390,31 @@ static int overlaps_lost(void *arg, void *owner)
     return *(struct mitigation **)arg != NULL;
 }
 
+static void activate_alone(struct relay *relay, int64_t now, struct mitigation *mitigation)
+{
+    struct mitigation *other = NULL;
+
+    activate(relay, now, mitigation);
+    while (overlap_index_query(mitigation->owner->index, &mitigation->scope->target, overlaps_lost, &other) > 0) {
+        mitigation_end(relay, now, other, WIRE_STATUS_WITHDRAWN, other->expires_ms);
+        other = NULL;
+    }
+}
+
+int relay_activate(struct relay *relay, int64_t now, const struct relay_requester *requester, uint32_t mid)
+{
+    struct requester_state *owner = requester_look(relay, requester->cdid, requester->cuid);
+    struct mitigation *mitigation = owner ? mitigation_look(owner, mid) : NULL;
+
+    relay->now = now;
+    if (!mitigation || mitigation->trigger || mitigation->state != MITIGATION_LIVE)
+        return -1;
+    if (!mitigation->activated)
+        activate_alone(relay, now, mitigation);
+    effects_flush(relay);
+    return 0;
+}
+
 void relay_signal_lost(struct relay *relay, int64_t now, struct requester *requester)
 {
     struct requester_state *owner = (struct requester_state *)requester;
@@ -398,15 +423,8 @@ void relay_signal_lost(struct relay *relay, int64_t now, struct requester *reque
     relay->now = now;
     DL_FOREACH_SAFE(owner->ordered, mitigation, next)
     {
-        struct mitigation *other = NULL;
-
-        if (mitigation->trigger || mitigation->state != MITIGATION_LIVE || mitigation->activated)
-            continue;
-        activate(relay, now, mitigation);
-        while (overlap_index_query(owner->index, &mitigation->scope->target, overlaps_lost, &other) > 0) {
-            mitigation_end(relay, now, other, WIRE_STATUS_WITHDRAWN, other->expires_ms);
-            other = NULL;
-        }
+        if (!mitigation->trigger && mitigation->state == MITIGATION_LIVE && !mitigation->activated)
+            activate_alone(relay, now, mitigation);
     }
     effects_flush(relay);
 }

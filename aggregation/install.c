@@ -6,6 +6,7 @@
 
 #include "aggregation/leaving.h"
 #include "aggregation/relay_state.h"
+#include "aggregation/walk.h"
 
 const struct relay_target *install_target(const struct relay *relay, const struct install *install)
 {
@@ -194,6 +195,7 @@ void install_free(struct relay *relay, struct install *install)
         serial_untrack(relay, install);
     leaving_remove(install);
     deadline_cancel(relay->timers, &install->timer.deadline);
+    walk_pass_install(relay, install);
     HASH_DEL(relay->installs, install);
     DL_DELETE2(cuid->installs, install, cuid_prev, cuid_next);
     cuid->public.install_count--;
@@ -217,7 +219,8 @@ void install_send(struct relay *relay, struct install *install)
 void install_sync(struct relay *relay, struct install *install)
 {
     bool withdraw = install->state == INSTALL_WITHDRAW;
-    int64_t expires = install->bundle ? bundle_expires(install->bundle) : RELAY_FOREVER;
+    bool job = install_target(relay, install)->kind == RELAY_MITIGATOR; /* ends when it is stopped, not by itself */
+    int64_t expires = install->bundle && !job ? bundle_expires(install->bundle) : RELAY_FOREVER;
 
     if (!install->pending || install->blocked_by || install->state == INSTALL_GONE)
         return;
@@ -232,7 +235,7 @@ void install_sync(struct relay *relay, struct install *install)
         serial_sent(relay, install);
     install->doubtful = install->doubtful || install->open;
     install->open = true;
-    if (install_target(relay, install)->kind == RELAY_MITIGATOR) {
+    if (job) {
         if (!withdraw) {
             relay->effects->job_start(relay->arg, install);
         } else {

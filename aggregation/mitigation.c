@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "aggregation/relay_state.h"
+#include "aggregation/walk.h"
 
 struct requester *mitigation_requester(const struct mitigation *mitigation)
 {
@@ -107,6 +108,7 @@ void mitigation_free(struct relay *relay, struct mitigation *mitigation)
     mitigation_unindex(relay, mitigation);
     deadline_cancel(relay->timers, &mitigation->timer.deadline);
     if (current == mitigation) {
+        walk_pass_mitigation(relay, mitigation);
         HASH_DEL(owner->mitigations, mitigation);
         DL_DELETE(owner->ordered, mitigation);
         owner->public.mitigation_count--;
@@ -130,6 +132,7 @@ int mitigation_index(struct relay *relay, struct mitigation *mitigation)
         overlap_index_remove(mitigation->owner->index, mitigation->scope, mitigation);
         return -1;
     }
+    mitigation->indexed_all = relay->index != NULL;
     mitigation->indexed = true;
     return 0;
 }
@@ -139,9 +142,9 @@ void mitigation_unindex(struct relay *relay, struct mitigation *mitigation)
     if (!mitigation->indexed)
         return;
     overlap_index_remove(mitigation->owner->index, mitigation->scope, mitigation);
-    if (relay->index)
+    if (mitigation->indexed_all)
         overlap_index_remove(relay->index, mitigation->scope, mitigation);
-    mitigation->indexed = false;
+    mitigation->indexed = mitigation->indexed_all = false;
 }
 
 void mitigation_set_state(struct mitigation *mitigation, enum mitigation_state state)
@@ -239,6 +242,7 @@ void mitigation_remove(struct relay *relay, int64_t now, struct mitigation *miti
     record_forget_mitigation(relay, mitigation);
     deadline_cancel(relay->timers, &mitigation->timer.deadline);
     /* From here on its mid is free again, although observers still hear of it once. */
+    walk_pass_mitigation(relay, mitigation);
     HASH_DEL(owner->mitigations, mitigation);
     DL_DELETE(owner->ordered, mitigation);
     owner->public.mitigation_count--;

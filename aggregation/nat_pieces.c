@@ -112,3 +112,14 @@ struct scope *nat_united(const struct wire_target *target)
 {
     return scope_unite(&target, 1);
 }
+
+struct scope *nat_gathered_scope(const struct nat_pieces *pieces, const struct nat_gathered *gathered)
+{
+    struct wire_target target = *pieces->in;
+
+    target.prefixes = gathered->prefixes;
+    target.prefix_count = gathered->prefix_count;
+    target.port_ranges = gathered->ports;
+    target.port_range_count = gathered->port_count;
+    return nat_united(&target);
+}

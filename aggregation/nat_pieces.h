@@ -47,3 +47,5 @@ int nat_gather(struct nat_pieces *pieces, struct nat_gathered *out);
 void nat_drop(struct nat_gathered *gathered);
 
 struct scope *nat_united(const struct wire_target *target); /* canonical; NULL: out of memory */
+/* The target of the pieces, with its names, but with what was gathered; the same. */
+struct scope *nat_gathered_scope(const struct nat_pieces *pieces, const struct nat_gathered *gathered);

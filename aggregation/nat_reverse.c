@@ -61,17 +61,11 @@ static int reverse_prefixes(struct nat_pieces *pieces, const struct wire_target 
 /* Unlike what is asked for, this may say a little more than the pieces: it is cut to what the client asked. */
 static struct scope *reversed(struct nat_pieces *pieces)
 {
-    struct wire_target target = *pieces->in;
     struct nat_gathered gathered = {.prefixes = NULL};
     struct scope *scope = NULL;
 
-    if (nat_gather(pieces, &gathered) == 0) {
-        target.prefixes = gathered.prefixes;
-        target.prefix_count = gathered.prefix_count;
-        target.port_ranges = gathered.ports;
-        target.port_range_count = gathered.port_count;
-        scope = nat_united(&target);
-    }
+    if (nat_gather(pieces, &gathered) == 0)
+        scope = nat_gathered_scope(pieces, &gathered);
     nat_drop(&gathered);
     return scope;
 }

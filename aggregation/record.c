@@ -198,6 +198,11 @@ int record_binding(struct relay *relay, const struct binding *binding)
     return finish(relay, &writer, TABLE_BINDING, binding->cuid, strlen(binding->cuid));
 }
 
+void record_forget_binding(struct relay *relay, const struct binding *binding)
+{
+    forget(relay, TABLE_BINDING, binding->cuid, strlen(binding->cuid));
+}
+
 void record_forget_mitigation(struct relay *relay, const struct mitigation *mitigation)
 {
     char key[RELAY_KEY_MAX + 12];

@@ -38,6 +38,7 @@ struct relay_target {
     bool identity_client; /* downstream cuid and mid pass; else the gateway's own */
     bool per_client;      /* one upstream session, and with identity gateway one cuid, per requester */
     bool insert_cdid;
+    size_t preference;              /* with fan-out serial: lower goes first; the same: in this order */
     size_t body_max;                /* bytes of a request body that fit its path MTU (section 7.3); 0: any */
     const struct wire_prefix *owns; /* of an upstream, for fan-out by-prefix */
     size_t owns_count;
@@ -193,10 +194,38 @@ void relay_committed(struct relay *relay, int64_t now, uint64_t sequence);
 void relay_tick(struct relay *relay, int64_t now);
 int64_t relay_next(const struct relay *relay);
 
+/* ---- A changed configuration ---- */
+
+/* What a review asks the outside; both pure functions of what is configured, for as long as it runs. */
+struct relay_reviewer {
+    /* False: this client is not configured any more. Its requests are withdrawn, its cuids are free again. */
+    bool (*known)(void *arg, const char *client);
+    /* False: its owner may not ask for this any more. The request is withdrawn and shown with status 7. */
+    bool (*allowed)(void *arg, const struct requester *requester, const struct wire_target *target);
+    void *arg;
+};
+
+/*
+ * Another policy, from now on. A target keeps its index for as long as anything is there: one that is not wanted any
+ * more is disabled, new ones come at the end or in the place of one that relay_target_left says is free. Every request
+ * is then asked about and planned anew, a bounded amount in each relay_tick; meanwhile others are served as ever.
+ * 0, or -1 out of memory: then everything is as before.
+ */
+int relay_reconfigure(struct relay *relay, int64_t now, const struct relay_policy *policy,
+                      const struct relay_reviewer *reviewer);
+/* The same without another policy: what is loaded may be older than the configuration. */
+void relay_review(struct relay *relay, const struct relay_reviewer *reviewer);
+bool relay_reviewing(const struct relay *relay);
+/* Of a disabled target: is nothing left there? give_up: what it does not answer to is forgotten. */
+bool relay_target_left(struct relay *relay, size_t target, bool give_up);
+
 /* ---- From southbound ---- */
 
 /* Is this cuid free or the requester's own? False: answer 4.09, conflict-cause 3 (figure 11). */
 bool relay_cuid_allowed(const struct relay *relay, const struct relay_requester *requester);
+/* Binds a cuid that is allowed, as its first request on the signal channel would: the data channel comes before that
+ * (RFC 8783 section 5.1). Goes into the open batch of the store. -1: the client has cuids_max, or out of memory. */
+int relay_cuid_bind(struct relay *relay, const struct relay_requester *requester, uint32_t cuids_max);
 
 /* Is this what we sent upstream ourselves, under the client's own cuid and mid? Then it has gone in a circle:
  * answer 5.08 (RFC 8768). It asks for nothing and changes nothing. */
@@ -209,6 +238,10 @@ void relay_delete(struct relay *relay, int64_t now, const struct relay_requester
 /* All sessions of a requester are gone without a goodbye (section 4.7): its preconfigured requests
  * are activated, overlapping active ones withdrawn (section 4.4.1.3). */
 void relay_signal_lost(struct relay *relay, int64_t now, struct requester *requester);
+
+/* An operator says that a preconfigured request is to be active now, as if its client's signal were lost. -1: it is
+ * not a preconfigured one, or there is none. */
+int relay_activate(struct relay *relay, int64_t now, const struct relay_requester *requester, uint32_t mid);
 
 /* An operator says that upstreams are to help with a mitigation, or no more. -1: it is not active, or this is
  * not the operators' to say (recursion is not manual, or there are not both mitigators and upstreams). */

@@ -83,6 +83,7 @@ struct requester_state {
     struct binding_count *identity; /* NULL: none was bound, which only a damaged store can make */
     size_t terminating_count;
     struct reach reach; /* of its own sessions with upstreams, for fan-out serial */
+    bool forgotten;     /* its client is not configured any more: with the last request its cuid is free */
     size_t held;        /* mitigations and upstream cuids that point here, also those about to be freed */
     struct upstream_cuid_state *cuids; /* those, for per-client walks */
     UT_hash_handle hh;
@@ -128,7 +129,7 @@ struct mitigation {
     void *exchanges[RELAY_EXCHANGES];
     size_t exchange_count;
     struct demand *demands;
-    bool indexed;
+    bool indexed, indexed_all;   /* of its requester; of all requesters, too */
     bool stood;                  /* an upstream has accepted it once */
     bool denied;                 /* upstreams are not asked for it any more, mitigators go on */
     struct component *component; /* fan-out serial: what it moves with; NULL: no upstream is wanted */
@@ -263,7 +264,7 @@ struct relay {
     uint64_t first_mid;          /* of ours, where none is on record */
     struct upstream_cuid_state *cuids;
     struct install *installs;
-    struct overlap_index *index; /* of all requesters, for conflicts between them; NULL: not needed */
+    struct overlap_index *index; /* of all requesters, for conflicts between them; NULL: never needed so far */
     struct bundle *dirty_bundles, *last_dirty_bundle;
     struct loose *loose; /* installs that were loaded and wait to be claimed, until the start is over */
     bool has_upstream;
@@ -273,13 +274,25 @@ struct relay {
     int64_t now;             /* of the event that is under way */
     size_t mitigation_count;
     size_t *target_active;
+    struct relay_walk *walks; /* under way */
     struct deadline_heap *timers;
     struct effect *first_effect, *last_effect, *untagged; /* untagged: first without a sequence */
     uint64_t submitted, committed;
     bool dirty; /* changes since the last submit */
     bool releasing;
+    uint64_t renamed; /* bits by target: who is another one by the review that is under way */
+    bool reviewing;   /* what is there is compared with a new configuration */
+    struct relay_reviewer reviewer;
+    struct requester_state *review_next; /* the next to be reviewed */
+    struct binding *review_binding;
     uint8_t *record; /* scratch of the record codec */
 };
+
+/* relay.c: what follows from the policy. 0, or -1 out of memory: nothing has changed. */
+int relay_adopt(struct relay *relay, const struct relay_policy *policy);
+
+/* review.c: the next few. */
+void review_some(struct relay *relay, int64_t now);
 
 /* effects.c: queue and release. effect_push keeps the place of one that is queued already. */
 void effect_push(struct relay *relay, struct effect *effect, enum effect_kind kind, void *subject);
@@ -306,6 +319,9 @@ struct binding_count *requester_identity(const struct relay *relay, const struct
 /* The cdid part of the key of whose cuid this is; NULL: nobody's. */
 const char *requester_owner_cdid(const struct relay *relay, const char *cuid);
 int binding_add(struct relay *relay, const char *cuid, const char *identity);
+/* The client that a binding is of; NULL: of a domain that a trusted gateway named. */
+const char *binding_client(const struct binding *binding);
+void binding_release(struct relay *relay, struct binding *binding);
 
 /* counter.c */
 struct counter *counter_get(struct relay *relay, const char *key);
@@ -428,6 +444,7 @@ int record_mitigation(struct relay *relay, const struct mitigation *mitigation);
 int record_install(struct relay *relay, const struct install *install);
 int record_counter(struct relay *relay, const struct counter *counter);
 int record_binding(struct relay *relay, const struct binding *binding);
+void record_forget_binding(struct relay *relay, const struct binding *binding);
 void record_forget_mitigation(struct relay *relay, const struct mitigation *mitigation);
 void record_forget_install(struct relay *relay, const struct install *install);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "aggregation/relay_state.h"
+#include "aggregation/walk.h"
 
 #define CDID "cdid:"
 
@@ -92,11 +93,46 @@ struct requester_state *requester_get(struct relay *relay, const struct relay_re
     return requester;
 }
 
+const char *binding_client(const struct binding *binding)
+{
+    return strncmp(binding->identity, "client:", 7) == 0 ? binding->identity + 7 : NULL;
+}
+
+void binding_release(struct relay *relay, struct binding *binding)
+{
+    struct binding_count *count;
+
+    HASH_FIND_STR(relay->binding_counts, binding->identity, count);
+    if (count)
+        count->count--;
+    if (relay->review_binding == binding)
+        relay->review_binding = binding->hh.next;
+    record_forget_binding(relay, binding);
+    HASH_DEL(relay->bindings, binding);
+    free(binding);
+}
+
+static void release_cuid(struct relay *relay, const struct requester_state *requester)
+{
+    struct binding *binding;
+    const char *client;
+
+    HASH_FIND_STR(relay->bindings, requester->public.cuid, binding);
+    client = binding ? binding_client(binding) : NULL;
+    if (client && strcmp(client, requester->public.client) == 0)
+        binding_release(relay, binding);
+}
+
 void requester_release(struct relay *relay, struct requester_state *requester)
 {
     if (requester->held)
         return;
+    if (requester->forgotten)
+        release_cuid(relay, requester);
+    if (relay->review_next == requester)
+        relay->review_next = requester->hh.next;
     relay->effects->requester_gone(relay->arg, &requester->public);
+    walk_pass_requester(relay, requester);
     HASH_DEL(relay->requesters, requester);
     overlap_index_free(requester->index);
     free(requester);
@@ -171,4 +207,9 @@ int requester_bind(struct relay *relay, const struct relay_requester *requester,
         return -1;
     HASH_FIND_STR(relay->bindings, requester->cuid, binding);
     return record_binding(relay, binding);
+}
+
+int relay_cuid_bind(struct relay *relay, const struct relay_requester *requester, uint32_t cuids_max)
+{
+    return requester_bind(relay, requester, cuids_max);
 }

@@ -10,6 +10,18 @@ static bool candidate(const struct relay *relay, size_t target)
     return relay->policy->targets[target].kind == RELAY_UPSTREAM && !relay->policy->targets[target].disabled;
 }
 
+/* Places are those of the relay, over reloads; the order of preference is that of the configuration. */
+static bool preferred(const struct relay *relay, size_t target, size_t other)
+{
+    const struct relay_target *targets = relay->policy->targets;
+
+    if (target >= relay->policy->target_count || other >= relay->policy->target_count)
+        return target < other;
+    return targets[target].preference != targets[other].preference
+               ? targets[target].preference < targets[other].preference
+               : target < other;
+}
+
 /* A running one is not taken away from an upstream that only does not answer something else. */
 static bool stands_at(const struct component *component, size_t target)
 {
@@ -77,20 +89,20 @@ static bool running(const struct component *component)
 size_t serial_choose(const struct relay *relay, const struct component *component)
 {
     enum rank best_rank = RANK_REFUSED + 1;
-    size_t best = SERIAL_NOWHERE;
+    size_t best = SERIAL_NOWHERE, kept = SERIAL_NOWHERE;
 
-    if (component->active != SERIAL_NOWHERE) {
+    if (component->active != SERIAL_NOWHERE && candidate(relay, component->active)) {
         enum rank now = rank(relay, component, component->active);
 
         if (now >= RANK_AWAY || running(component)) {
-            best = component->active;
+            best = kept = component->active;
             best_rank = now;
         }
     }
     for (size_t target = 0; target < relay->policy->target_count; target++) {
         enum rank one = candidate(relay, target) ? rank(relay, component, target) : RANK_REFUSED + 1;
 
-        if (one < best_rank) {
+        if (one < best_rank || (one == best_rank && best != kept && preferred(relay, target, best))) {
             best_rank = one;
             best = target;
         }
@@ -116,5 +128,7 @@ size_t serial_winner(const struct relay *relay, const struct component *a, const
         return rank_a < rank_b ? a->active : b->active;
     if (running_a != running_b)
         return running_a ? a->active : b->active;
-    return a->active < b->active ? a->active : b->active;
+    if (a->active == SERIAL_NOWHERE || b->active == SERIAL_NOWHERE)
+        return a->active < b->active ? a->active : b->active;
+    return preferred(relay, b->active, a->active) ? b->active : a->active;
 }

@@ -119,12 +119,31 @@ static bool undecided(const struct install *install)
     return install->bundle && install->bundle->demands && install->bundle->demands->mitigation->wait == WAIT_CREATED;
 }
 
+static int has_installs(void *arg, struct upstream_cuid *cuid)
+{
+    (void)arg;
+    return cuid->install_count > 0;
+}
+
+/* The same upstream still has what we asked for under an identity that we give up. */
+static bool held_up_by_former(const struct relay *relay, const struct install *install)
+{
+    const struct relay_target *targets = relay->policy->targets, *own = install_target(relay, install);
+
+    for (size_t i = 0; i < relay->policy->target_count; i++) {
+        if (&targets[i] != own && targets[i].disabled && targets[i].kind == RELAY_UPSTREAM && !own->disabled &&
+            strcmp(targets[i].name, own->name) == 0 && relay_upstream_cuid_each(relay, i, NULL, has_installs, NULL))
+            return true;
+    }
+    return false;
+}
+
 /* One of our own with a higher mid that overlaps it and is being withdrawn: it is refused for as long only. */
-static bool held_up(const struct install *install)
+static bool held_up(const struct relay *relay, const struct install *install)
 {
     const struct install *other;
 
-    if (leaving_above(install))
+    if (held_up_by_former(relay, install) || leaving_above(install))
         return true;
     for (other = install->cuid->merges ? NULL : install->cuid->installs; other; other = other->cuid_next) {
         if (undecided(other) && other->mid > install->mid && other->trigger == install->trigger && other->scope &&
@@ -153,7 +172,7 @@ static bool refused(struct relay *relay, int64_t now, struct install *install,
         relay->effects->alert(relay->arg, "hop-limit", install->diagnostic);
     if (install->state == INSTALL_LIVE)
         return false; /* a refresh of what stays until its lifetime ends */
-    if (answer->code == 409 && held_up(install)) {
+    if (answer->code == 409 && held_up(relay, install)) {
         install->refusal = 0;
         install->retry_ms = now + RETRY_HELD_UP_MS;
         return false;

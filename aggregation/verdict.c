@@ -104,7 +104,8 @@ static bool stands_by(const struct relay *relay, const struct mitigation *mitiga
     bool mitigator = false;
 
     for (size_t i = 0; i < relay->policy->target_count; i++)
-        mitigator = mitigator || relay->policy->targets[i].kind == RELAY_MITIGATOR;
+        mitigator =
+            mitigator || (relay->policy->targets[i].kind == RELAY_MITIGATOR && !relay->policy->targets[i].disabled);
     return mitigator && !mitigation->active && !mitigation->demands;
 }
 

@@ -5,66 +5,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "aggregation/relay.h"
-#include "gateway/policy.h"
-#include "gateway/store/store.h"
-#include "northbound/mitigator/mitigator.h"
-#include "northbound/signal/northbound.h"
-#include "southbound/signal/southbound.h"
-
-struct driver {
-    struct gateway *gateway;
-    size_t target;
-    struct mitigator *mitigator;
-};
-
-struct gateway {
-    uv_loop_t *loop;
-    const struct config *config;
-    struct policy policy;
-    struct store *store;
-    struct relay *relay;
-    struct southbound *southbound;
-    struct northbound *northbound;
-    struct driver *drivers; /* by mitigator of the configuration */
-    size_t driver_count;
-    uv_timer_t timer;     /* the relay's next deadline */
-    uv_prepare_t prepare; /* sets it, once a turn */
-    bool handles_open;
-    unsigned closing; /* parts that have not closed yet */
-    bool failed;
-    void (*on_closed)(void *arg);
-    void *arg;
-};
-
-/* Milliseconds since 1970 that never step back while we run: the wall clock at start, then monotonic. */
-static int64_t wall_offset_ms;
-
-static void set_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    wall_offset_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - (int64_t)(uv_hrtime() / 1000000);
-}
-
-static int64_t now_ms(void)
-{
-    return wall_offset_ms + (int64_t)(uv_hrtime() / 1000000);
-}
+#include "gateway/parts.h"
 
 /* ---- Effects of the relay ---- */
 
 static void effect_answer(void *arg, void *exchange, const struct relay_answer *answer)
 {
-    southbound_answer(((struct gateway *)arg)->southbound, exchange, answer);
+    struct gateway *gateway = arg;
+
+    if (!admin_answer(gateway->admin, exchange, answer))
+        southbound_answer(gateway->southbound, exchange, answer);
 }
 
 static void effect_ignore(void *arg, void *exchange)
 {
-    southbound_ignore(((struct gateway *)arg)->southbound, exchange);
+    struct gateway *gateway = arg;
+
+    if (!admin_ignore(gateway->admin, exchange))
+        southbound_ignore(gateway->southbound, exchange);
 }
 
 static void effect_changed(void *arg, const struct mitigation *mitigation, bool gone)
@@ -73,6 +32,9 @@ static void effect_changed(void *arg, const struct mitigation *mitigation, bool 
 
     if (gateway->southbound)
         southbound_changed(gateway->southbound, mitigation, gone);
+    admin_changed(gateway->admin, mitigation, gone);
+    if (gateway->filters)
+        filters_note(gateway->filters, mitigation_requester(mitigation)->cuid);
 }
 
 static void effect_requester_gone(void *arg, struct requester *requester)
@@ -93,11 +55,16 @@ static void effect_withdraw(void *arg, struct install *install)
     northbound_withdraw(((struct gateway *)arg)->northbound, install);
 }
 
+static bool is_upstream(const struct gateway *gateway, size_t target)
+{
+    return target < gateway->targets.count && gateway->targets.at[target].kind == TARGET_UPSTREAM;
+}
+
 static void effect_forget(void *arg, struct install *install)
 {
     struct gateway *gateway = arg;
 
-    if (gateway->northbound && install_cuid(install)->target < gateway->config->upstream_count)
+    if (gateway->northbound && is_upstream(gateway, install_cuid(install)->target))
         northbound_forget(gateway->northbound, install);
 }
 
@@ -105,13 +72,13 @@ static void effect_upstream_cuid_gone(void *arg, struct upstream_cuid *cuid)
 {
     struct gateway *gateway = arg;
 
-    if (gateway->northbound && cuid->target < gateway->config->upstream_count)
+    if (gateway->northbound && is_upstream(gateway, cuid->target))
         northbound_upstream_cuid_gone(gateway->northbound, cuid);
 }
 
 static struct mitigator *driver_of(struct gateway *gateway, const struct install *install)
 {
-    return gateway->drivers[install_cuid(install)->target - gateway->config->upstream_count].mitigator;
+    return gateway->targets.at[install_cuid(install)->target].driver->mitigator;
 }
 
 static void effect_job_start(void *arg, struct install *install)
@@ -121,7 +88,7 @@ static void effect_job_start(void *arg, struct install *install)
     struct wire_scope scratch;
     char id[24];
 
-    relay_install_request(install, now_ms(), &request, &scratch);
+    relay_install_request(install, clock_ms(), &request, &scratch);
     snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
     mitigator_start(driver_of(gateway, install), &(struct mitigator_job){
                                                      .id = id,
@@ -138,7 +105,7 @@ static void effect_job_stop(void *arg, struct install *install)
     struct wire_scope scratch;
     char id[24];
 
-    relay_install_request(install, now_ms(), &request, &scratch);
+    relay_install_request(install, clock_ms(), &request, &scratch);
     snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
     mitigator_stop(driver_of(arg, install), id);
 }
@@ -161,12 +128,16 @@ static int effect_store_delete(void *arg, int table, const char *key, size_t key
 
 static uint64_t effect_store_submit(void *arg)
 {
-    return store_submit(((struct gateway *)arg)->store);
+    struct gateway *gateway = arg;
+    uint64_t sequence = store_submit(gateway->store);
+
+    inspection_submitted(&gateway->inspection, sequence);
+    return sequence;
 }
 
 static void effect_alert(void *arg, const char *event, const char *text)
 {
-    (void)arg;
+    inspection_alert(&((struct gateway *)arg)->inspection, event);
     log_warning(event, "%s", text);
 }
 
@@ -188,6 +159,19 @@ static const struct relay_effects effects = {
     .alert = effect_alert,
 };
 
+/* ---- Filters of the data channel ---- */
+
+static void acls_changed(void *arg, const char *cuid)
+{
+    filters_note(((struct gateway *)arg)->filters, cuid);
+}
+
+static int note_filters(void *arg, struct catalog_client *client)
+{
+    filters_note(arg, client->cuid);
+    return 0;
+}
+
 /* ---- Into the relay ---- */
 
 static void committed(void *arg, uint64_t sequence)
@@ -196,45 +180,30 @@ static void committed(void *arg, uint64_t sequence)
 
     if (!gateway->relay)
         return;
-    relay_committed(gateway->relay, now_ms(), sequence);
+    inspection_committed(&gateway->inspection, sequence);
+    relay_committed(gateway->relay, clock_ms(), sequence);
     if (gateway->southbound)
         southbound_committed(gateway->southbound, sequence);
     if (gateway->northbound)
         northbound_committed(gateway->northbound, sequence);
-}
-
-static void reported(void *arg, const char *job, const struct mitigator_report *report)
-{
-    struct driver *driver = arg;
-    struct relay_report out = {
-        .status = report->status,
-        .counters = {.has_bytes = report->has_bytes,
-                     .has_bps = report->has_bps,
-                     .has_pkts = report->has_pkts,
-                     .has_pps = report->has_pps,
-                     .bytes = report->bytes_dropped,
-                     .bps = report->bps_dropped,
-                     .pkts = report->pkts_dropped,
-                     .pps = report->pps_dropped},
-    };
-
-    if (driver->gateway->relay)
-        relay_job_report(driver->gateway->relay, now_ms(), driver->target, strtoull(job, NULL, 10), &out);
+    if (gateway->data)
+        data_committed(gateway->data, sequence);
 }
 
 static void due(uv_timer_t *timer)
 {
     struct gateway *gateway = timer->data;
 
-    relay_tick(gateway->relay, now_ms());
+    relay_tick(gateway->relay, clock_ms());
 }
 
 static void set_timer(uv_prepare_t *prepare)
 {
     struct gateway *gateway = prepare->data;
     int64_t next = relay_next(gateway->relay);
-    int64_t now = now_ms();
+    int64_t now = clock_ms();
 
+    filters_run(gateway->filters);
     if (next == INT64_MAX)
         uv_timer_stop(&gateway->timer);
     else
@@ -245,27 +214,24 @@ static void set_timer(uv_prepare_t *prepare)
 
 static int open_mitigators(struct gateway *gateway, char *error, size_t error_size)
 {
-    const struct config *config = gateway->config;
+    for (size_t i = 0; i < gateway->targets.count; i++) {
+        struct target *target = &gateway->targets.at[i];
 
-    gateway->drivers = calloc(config->mitigator_count ? config->mitigator_count : 1, sizeof(*gateway->drivers));
-    if (!gateway->drivers)
-        return -1;
-    for (size_t i = 0; i < config->mitigator_count; i++) {
-        struct driver *driver = &gateway->drivers[i];
-        struct mitigator_settings settings = {.name = config->mitigators[i].name,
-                                              .exec = config->mitigators[i].exec,
-                                              .notify = config->mitigators[i].driver == CONFIG_DRIVER_NOTIFY};
-
-        driver->gateway = gateway;
-        driver->target = config->upstream_count + i;
-        driver->mitigator = mitigator_open(gateway->loop, &settings, reported, driver);
-        if (!driver->mitigator) {
-            snprintf(error, error_size, "mitigator %s: out of memory", settings.name);
+        if (target->kind != TARGET_MITIGATOR)
+            continue;
+        target->driver =
+            gateway_driver_open(gateway, &gateway->config->mitigators[target->index], i, error, error_size);
+        if (!target->driver)
             return -1;
-        }
-        gateway->driver_count++;
     }
     return 0;
+}
+
+void gateway_policy_free(struct policy *policy)
+{
+    if (policy)
+        policy_free(policy);
+    free(policy);
 }
 
 struct loading {
@@ -280,6 +246,9 @@ static int load(void *arg, const char *key, size_t key_length, const uint8_t *va
     struct loading *loading = arg;
     struct gateway *gateway = loading->gateway;
 
+    if (loading->table == STORE_DATA_CLIENT || loading->table == STORE_ALIAS || loading->table == STORE_ACL)
+        return data_load(gateway->data, loading->table, key, key_length, value, value_length, loading->error,
+                         loading->error_size);
     if (loading->table == STORE_SESSION_CONFIG)
         return southbound_load(gateway->southbound, key, key_length, value, value_length);
     if (loading->table == STORE_COUNTER && key_length > 4 && memcmp(key, "sid/", 4) == 0)
@@ -291,8 +260,8 @@ static int load(void *arg, const char *key, size_t key_length, const uint8_t *va
 static int load_all(struct gateway *gateway, char *error, size_t error_size)
 {
     /* Counters first: what is loaded after them takes numbers. */
-    static const enum store_table tables[] = {STORE_COUNTER, STORE_BINDING, STORE_MITIGATION, STORE_INSTALL,
-                                              STORE_SESSION_CONFIG};
+    static const enum store_table tables[] = {STORE_COUNTER,        STORE_BINDING,     STORE_MITIGATION, STORE_INSTALL,
+                                              STORE_SESSION_CONFIG, STORE_DATA_CLIENT, STORE_ALIAS,      STORE_ACL};
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         struct loading loading = {gateway, tables[i], error, error_size};
@@ -311,48 +280,94 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
     const struct config *config = gateway->config;
 
     snprintf(error, error_size, "out of memory");
-    if (policy_make(&gateway->policy, config) != 0)
+    gateway->policy = calloc(1, sizeof(*gateway->policy));
+    if (!gateway->policy || targets_plan(&(struct targets){0}, config, 0, NULL, NULL, &gateway->targets) != 0 ||
+        policy_make(gateway->policy, config, &gateway->targets) != 0)
         return -1;
     gateway->store = store_open(gateway->loop, config->gateway.state_dir, committed, gateway, error, error_size);
     if (!gateway->store)
         return -1;
-    gateway->relay = relay_new(&gateway->policy.relay, &effects, gateway);
+    gateway->relay = relay_new(&gateway->policy->relay, &effects, gateway);
     if (!gateway->relay)
         return -1;
     gateway->northbound =
-        northbound_open(gateway->loop, config, gateway->relay, gateway->store, now_ms, error, error_size);
+        northbound_open(gateway->loop, config, gateway->relay, gateway->store, clock_ms, error, error_size);
     if (!gateway->northbound)
         return -1;
     gateway->southbound =
-        southbound_open(gateway->loop, config, gateway->relay, gateway->store, now_ms, error, error_size);
+        southbound_open(gateway->loop, config, gateway->relay, gateway->store, clock_ms, error, error_size);
     if (!gateway->southbound || open_mitigators(gateway, error, error_size) != 0)
         return -1;
-    return load_all(gateway, error, error_size);
+    snprintf(error, error_size, "out of memory");
+    gateway->catalog = catalog_new();
+    if (!gateway->catalog)
+        return -1;
+    gateway->data_upstreams = data_upstreams_open(gateway->loop, config, &gateway->policy->relay, gateway->catalog,
+                                                  gateway->northbound, clock_ms, error, error_size);
+    if (!gateway->data_upstreams)
+        return -1;
+    gateway->data = data_open(gateway->loop, config, gateway->relay, gateway->store, gateway->catalog,
+                              data_upstreams_hook(gateway->data_upstreams), clock_ms, error, error_size);
+    if (!gateway->data)
+        return -1;
+    gateway->filters = filters_new(gateway->catalog, gateway->relay);
+    if (!gateway->filters)
+        return -1;
+    for (size_t i = 0; i < gateway->targets.count; i++)
+        if (gateway->targets.at[i].driver)
+            filters_add_mitigator(gateway->filters, gateway->targets.at[i].driver->mitigator);
+    data_on_change(gateway->data, acls_changed, gateway);
+    southbound_use_aliases(gateway->southbound, &(struct south_aliases){.catalog = gateway->catalog,
+                                                                        .used = data_entry_used,
+                                                                        .control = data_control,
+                                                                        .cancel = data_control_cancel,
+                                                                        .arg = gateway->data});
+    gateway->inspection = (struct inspection){.config = config,
+                                              .relay = gateway->relay,
+                                              .store = gateway->store,
+                                              .southbound = gateway->southbound,
+                                              .northbound = gateway->northbound,
+                                              .targets = &gateway->targets};
+    if (load_all(gateway, error, error_size) != 0)
+        return -1;
+    return inspection_open(&gateway->inspection, gateway->loop, clock_ms, &gateway->admin, error, error_size);
 }
 
 static void start(struct gateway *gateway)
 {
+    struct relay_reviewer reviewer = gateway_reviewer;
+
     uv_timer_init(gateway->loop, &gateway->timer);
+    uv_timer_init(gateway->loop, &gateway->leaving);
     uv_prepare_init(gateway->loop, &gateway->prepare);
-    gateway->timer.data = gateway->prepare.data = gateway;
+    gateway->timer.data = gateway->prepare.data = gateway->leaving.data = gateway;
     gateway->handles_open = true;
     uv_prepare_start(&gateway->prepare, set_timer);
-    relay_start(gateway->relay, now_ms());
+    relay_start(gateway->relay, clock_ms());
     southbound_start(gateway->southbound);
     northbound_start(gateway->northbound);
+    data_start(gateway->data);
+    data_upstreams_start(gateway->data_upstreams);
+    catalog_client_each(gateway->catalog, note_filters, gateway->filters);
+    /* What is on disk may be older than the configuration: clients that were removed, scopes that are others now. */
+    reviewer.arg = gateway;
+    relay_review(gateway->relay, &reviewer);
 }
 
-struct gateway *gateway_open(uv_loop_t *loop, const struct config *config, char *error, size_t error_size)
+struct gateway *gateway_open(uv_loop_t *loop, struct config *config, struct spawner *spawner, char *error,
+                             size_t error_size)
 {
     struct gateway *gateway = calloc(1, sizeof(*gateway));
 
-    set_clock();
+    clock_start();
     if (!gateway) {
         snprintf(error, error_size, "out of memory");
+        config_free(config);
         return NULL;
     }
     gateway->loop = loop;
     gateway->config = config;
+    gateway->spawner = spawner;
     if (open_parts(gateway, error, error_size) != 0) {
         gateway_close(gateway, NULL, NULL);
         return NULL;
@@ -363,8 +378,6 @@ struct gateway *gateway_open(uv_loop_t *loop, const struct config *config, char 
 
 /* ---- Closing ---- */
 
-static void part_closed(void *arg);
-
 static void close_store(struct gateway *gateway)
 {
     struct store *store = gateway->store;
@@ -372,15 +385,15 @@ static void close_store(struct gateway *gateway)
     gateway->store = NULL;
     if (store) {
         gateway->closing++;
-        store_close(store, part_closed, gateway);
+        store_close(store, gateway_part_closed, gateway);
     }
 }
 
-static void part_closed(void *arg)
+void gateway_part_closed(void *arg)
 {
     struct gateway *gateway = arg;
 
-    if (--gateway->closing > 0)
+    if (--gateway->closing > 0 || !gateway->close_asked)
         return;
     if (gateway->store) { /* the last one: everything that was said is committed */
         close_store(gateway);
@@ -388,40 +401,59 @@ static void part_closed(void *arg)
     }
     if (gateway->on_closed)
         gateway->on_closed(gateway->arg);
-    policy_free(&gateway->policy);
-    free(gateway->drivers);
+    filters_free(gateway->filters);
+    catalog_free(gateway->catalog);
+    gateway_policy_free(gateway->policy);
+    free(gateway->targets.at);
+    config_free(gateway->config);
     free(gateway);
 }
 
 static void handle_closed(uv_handle_t *handle)
 {
-    part_closed(handle->data);
+    gateway_part_closed(handle->data);
 }
 
 void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *arg)
 {
     gateway->on_closed = on_closed;
     gateway->arg = arg;
-    gateway->closing = 1; /* this call */
+    gateway->close_asked = true;
+    if (gateway->reload) /* a thread reads what is about to go: it closes us when it is through */
+        return;
+    gateway->closing++; /* this call */
     if (gateway->southbound) {
         gateway->closing++;
-        southbound_close(gateway->southbound, part_closed, gateway);
+        southbound_close(gateway->southbound, gateway_part_closed, gateway);
+    }
+    if (gateway->data) {
+        gateway->closing++;
+        data_close(gateway->data, gateway_part_closed, gateway);
+        gateway->data = NULL;
+    }
+    if (gateway->data_upstreams) { /* data asks nothing any more */
+        gateway->closing++;
+        data_upstreams_close(gateway->data_upstreams, gateway_part_closed, gateway);
+        gateway->data_upstreams = NULL;
     }
     if (gateway->northbound) {
         gateway->closing++;
-        northbound_close(gateway->northbound, part_closed, gateway);
+        northbound_close(gateway->northbound, gateway_part_closed, gateway);
     }
     /* Both sides have stopped asking; the relay lets go of what it holds of them. */
     relay_free(gateway->relay);
     gateway->relay = NULL;
-    for (size_t i = 0; i < gateway->driver_count; i++) {
-        gateway->closing++;
-        mitigator_close(gateway->drivers[i].mitigator, part_closed, gateway);
-    }
+    gateway->closing += gateway->admin != NULL;
+    admin_close(gateway->admin, gateway_part_closed, gateway);
+    gateway->admin = NULL;
+    for (size_t i = 0; i < gateway->targets.count; i++)
+        if (gateway->targets.at[i].driver)
+            gateway_driver_close(gateway->targets.at[i].driver);
     if (gateway->handles_open) {
-        gateway->closing += 2;
+        gateway->closing += 3;
+        uv_close((uv_handle_t *)&gateway->leaving, handle_closed);
         uv_close((uv_handle_t *)&gateway->timer, handle_closed);
         uv_close((uv_handle_t *)&gateway->prepare, handle_closed);
     }
-    part_closed(gateway);
+    gateway_part_closed(gateway);
 }

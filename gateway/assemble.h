@@ -12,10 +12,12 @@
 #include "gateway/config/config.h"
 
 struct gateway;
+struct spawner;
 
-/* Opens everything and starts serving. config is borrowed and outlives the gateway. NULL with a
- * sentence in error: nothing is left open then but what needs a turn of the loop to close. */
-struct gateway *gateway_open(uv_loop_t *loop, const struct config *config, char *error, size_t error_size);
+/* Opens everything and starts serving. Takes config, also when it fails; spawner is borrowed and outlives the gateway.
+ * NULL with a sentence in error: nothing is left open then but what needs a turn of the loop to close. */
+struct gateway *gateway_open(uv_loop_t *loop, struct config *config, struct spawner *spawner, char *error,
+                             size_t error_size);
 
 /* Ends sessions in order, commits, closes; on_closed when the loop has let go of everything.
  * Mitigations go on upstream and at mitigators: they are taken up again at the next start. */

@@ -2,6 +2,7 @@
 
 #include "gateway/policy.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,15 +28,7 @@ static int copy_owned(struct policy *policy, const struct config *config)
     for (size_t i = 0; i < config->upstream_count; i++)
         count += config->upstreams[i].owns.count;
     policy->owned = calloc(count ? count : 1, sizeof(*policy->owned));
-    if (!policy->owned)
-        return -1;
-    count = 0;
-    for (size_t i = 0; i < config->upstream_count; i++) {
-        for (size_t k = 0; k < config->upstreams[i].owns.count; k++) {
-            policy->owned[count++] = prefix_of(&config->upstreams[i].owns.at[k]);
-        }
-    }
-    return 0;
+    return policy->owned ? 0 : -1;
 }
 
 static int copy_mappings(struct policy *policy, const struct config *config)
@@ -51,29 +44,39 @@ static int copy_mappings(struct policy *policy, const struct config *config)
     return 0;
 }
 
-static void set_targets(struct policy *policy, const struct config *config, bool ask_upstreams)
+static void set_upstream(struct relay_target *target, const struct config_upstream *upstream, size_t index,
+                         struct wire_prefix **owned)
 {
-    const struct wire_prefix *owned = policy->owned;
+    for (size_t i = 0; i < upstream->owns.count; i++)
+        (*owned)[i] = prefix_of(&upstream->owns.at[i]);
+    target->preference = index;
+    target->body_max = upstream->transports == CONFIG_TCP ? 0 : upstream->mtu - REQUEST_OVERHEAD;
+    target->owns = *owned;
+    target->owns_count = upstream->owns.count;
+    *owned += upstream->owns.count;
+}
 
-    for (size_t i = 0; i < config->upstream_count; i++) {
-        const struct config_upstream *upstream = &config->upstreams[i];
+static void set_targets(struct policy *policy, const struct config *config, const struct targets *targets,
+                        bool ask_upstreams)
+{
+    struct wire_prefix *owned = policy->owned;
 
-        policy->targets[i] = (struct relay_target){
-            .name = upstream->name,
-            .kind = RELAY_UPSTREAM,
-            .disabled = !ask_upstreams,
-            .identity_client = upstream->identity == CONFIG_IDENTITY_CLIENT,
-            .per_client = upstream->sessions == CONFIG_SESSIONS_PER_CLIENT,
-            .insert_cdid = upstream->insert_cdid,
-            .body_max = upstream->transports == CONFIG_TCP ? 0 : upstream->mtu - REQUEST_OVERHEAD,
-            .owns = owned,
-            .owns_count = upstream->owns.count,
+    for (size_t i = 0; i < targets->count; i++) {
+        const struct target *from = &targets->at[i];
+        struct relay_target *target = &policy->targets[i];
+
+        memcpy(policy->names[i], from->name, sizeof(policy->names[i]));
+        *target = (struct relay_target){
+            .name = policy->names[i],
+            .kind = from->kind == TARGET_UPSTREAM ? RELAY_UPSTREAM : RELAY_MITIGATOR,
+            .disabled = from->kind == TARGET_FREE || from->leaving || (from->kind == TARGET_UPSTREAM && !ask_upstreams),
+            .identity_client = from->identity_client,
+            .per_client = from->per_client,
+            .insert_cdid = from->insert_cdid,
         };
-        owned += upstream->owns.count;
+        if (from->kind == TARGET_UPSTREAM && !from->leaving)
+            set_upstream(target, &config->upstreams[from->index], from->index, &owned);
     }
-    for (size_t i = 0; i < config->mitigator_count; i++)
-        policy->targets[config->upstream_count + i] =
-            (struct relay_target){.name = config->mitigators[i].name, .kind = RELAY_MITIGATOR};
 }
 
 static const enum relay_fan_out fan_outs[] = {
@@ -89,19 +92,21 @@ static const enum relay_recursion recursions[] = {
     [CONFIG_RECURSION_ALWAYS] = RELAY_RECURSION_ALWAYS,
 };
 
-int policy_make(struct policy *policy, const struct config *config)
+int policy_make(struct policy *policy, const struct config *config, const struct targets *targets)
 {
     /* recursion: never means that a gateway with a mitigator of its own does not ask upstream too. */
     bool ask_upstreams =
         config->upstream_count > 0 && (config->recursion != CONFIG_RECURSION_NEVER || config->mitigator_count == 0);
-    size_t count = config->upstream_count + config->mitigator_count;
+    size_t count = targets->count;
 
     policy->targets = calloc(count ? count : 1, sizeof(*policy->targets));
-    if (!policy->targets || copy_owned(policy, config) != 0 || copy_mappings(policy, config) != 0)
+    policy->names = calloc(count ? count : 1, sizeof(*policy->names));
+    if (!policy->targets || !policy->names || copy_owned(policy, config) != 0 || copy_mappings(policy, config) != 0)
         return -1;
-    set_targets(policy, config, ask_upstreams);
+    set_targets(policy, config, targets, ask_upstreams);
+    snprintf(policy->name, sizeof(policy->name), "%s", config->gateway.name);
     policy->relay = (struct relay_policy){
-        .name = config->gateway.name,
+        .name = policy->name,
         .targets = policy->targets,
         .target_count = count,
         .fan_out = fan_outs[config->fan_out],
@@ -123,6 +128,7 @@ int policy_make(struct policy *policy, const struct config *config)
 void policy_free(struct policy *policy)
 {
     free(policy->targets);
+    free(policy->names);
     free(policy->owned);
     free(policy->nat);
 }

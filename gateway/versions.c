@@ -8,6 +8,9 @@
 #include <uv.h>
 
 #include "gateway/coap/coap.h"
+#include "gateway/http/http.h"
+#include "gateway/yang/yang.h"
+#include "northbound/data/northbound_data.h"
 
 void versions_print(FILE *out)
 {
@@ -18,6 +21,9 @@ void versions_print(FILE *out)
     fprintf(out, "  libuv    %s\n", uv_version_string());
     fprintf(out, "  libcoap  %s\n", features.library);
     fprintf(out, "  OpenSSL  %s\n", OpenSSL_version(OPENSSL_VERSION_STRING));
+    fprintf(out, "  libcurl  %s\n", northbound_data_versions());
+    fprintf(out, "  HTTP     %s\n", http_versions());
+    fprintf(out, "  YANG     %s\n", yang_version());
     fprintf(out, "  libcbor  %d.%d.%d\n", CBOR_MAJOR_VERSION, CBOR_MINOR_VERSION, CBOR_PATCH_VERSION);
     fprintf(out, "  SQLite   %s\n", sqlite3_libversion());
     fprintf(out, "  Reset of a notification is seen (RFC 7641 section 3.6): %s\n",

@@ -58,11 +58,18 @@ struct dots_credentials {
     size_t psk_key_length;
 };
 
+/* Credentials, read and checked: what a running endpoint takes over without touching a file. */
+struct dots_material;
+/* From any thread; blocks on files. NULL with a sentence in error (file, what is wrong with it). */
+struct dots_material *dots_material_load(const struct dots_credentials *credentials, char *error, size_t error_size);
+void dots_material_free(struct dots_material *material);
+
 struct dots_endpoint_settings {
     const struct dots_handlers *handlers;
     void *arg;
     const char *name; /* identifier in 5.08 payloads (RFC 8768 section 4) */
     struct dots_credentials credentials;
+    struct dots_material *material; /* instead of credentials, which are not looked at then; borrowed */
     /* Server side: key for a PSK identity, NULL when unknown; borrowed until the next call. */
     const uint8_t *(*psk_lookup)(void *arg, const char *identity, size_t length, size_t *key_length);
     size_t body_max;                /* larger request bodies: 4.13 */
@@ -79,6 +86,18 @@ struct dots_endpoint *dots_endpoint_open(uv_loop_t *loop, const struct dots_endp
 /* address: numeric; "::" takes IPv4 too. Port 0 picks one. Returns the port, or -1 with error. */
 int dots_endpoint_listen(struct dots_endpoint *endpoint, const char *address, uint16_t port,
                          enum dots_transport transport, char *error, size_t error_size);
+
+/* Takes the newest listener back, in the same turn of the loop as its dots_endpoint_listen. */
+void dots_endpoint_listen_undo(struct dots_endpoint *endpoint);
+
+/* Handshakes from now on use these; sessions that are up go on. Tickets that were given out are good no more when
+ * anything has changed: true. material is only borrowed. */
+bool dots_endpoint_renew(struct dots_endpoint *endpoint, const struct dots_material *material);
+/* Tickets that were given out as a server are good no more: the next handshake of each client is a full one. */
+void dots_endpoint_forget_tickets(struct dots_endpoint *endpoint);
+/* As in the settings, for what comes from now on. */
+void dots_endpoint_set_limits(struct dots_endpoint *endpoint, size_t body_max, unsigned sessions_max,
+                              unsigned handshakes_max, unsigned handshakes_per_source);
 
 /* Closes every session in order, then the sockets; on_closed when the loop has let go. */
 void dots_endpoint_close(struct dots_endpoint *endpoint, void (*on_closed)(void *arg), void *arg);
@@ -124,6 +143,11 @@ struct dots_identity {
 };
 /* What the peer proved; valid as long as the session. NULL before it is up. */
 const struct dots_identity *dots_session_identity(struct dots_session *session);
+
+/* Of a certificate that was verified elsewhere (the data channel); NULL: out of memory. struct x509_st is X509. */
+struct x509_st;
+struct dots_identity *dots_identity_of_certificate(struct x509_st *certificate);
+void dots_identity_free(struct dots_identity *identity); /* NULL is fine */
 
 /* The hash above for our own credentials: the gateway's cuid. */
 int dots_credentials_hash(const struct dots_credentials *credentials, char hash[23]);

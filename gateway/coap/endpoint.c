@@ -15,19 +15,6 @@
 
 static const uint8_t well_known_core[] = ".well-known/core";
 
-static int copy_psk(struct dots_endpoint *endpoint, const struct dots_credentials *credentials)
-{
-    if (credentials->psk_identity == NULL)
-        return 0;
-    endpoint->psk_identity = strdup(credentials->psk_identity);
-    endpoint->psk_key = malloc(credentials->psk_key_length > 0 ? credentials->psk_key_length : 1);
-    endpoint->psk_key_length = credentials->psk_key_length;
-    if (endpoint->psk_identity == NULL || endpoint->psk_key == NULL)
-        return -1;
-    memcpy(endpoint->psk_key, credentials->psk_key, credentials->psk_key_length);
-    return 0;
-}
-
 static struct dots_endpoint *endpoint_new(uv_loop_t *loop, const struct dots_endpoint_settings *settings)
 {
     struct dots_endpoint *endpoint = calloc(1, sizeof *endpoint);
@@ -45,8 +32,7 @@ static struct dots_endpoint *endpoint_new(uv_loop_t *loop, const struct dots_end
     bool limited = settings->handshakes_per_source > 0;
     if (limited)
         endpoint->sources = source_limit_new(settings->handshakes_per_source);
-    if (endpoint->name == NULL || endpoint->ticket_keys == NULL || (limited && endpoint->sources == NULL) ||
-        copy_psk(endpoint, &settings->credentials) != 0) {
+    if (endpoint->name == NULL || endpoint->ticket_keys == NULL || (limited && endpoint->sources == NULL)) {
         endpoint_free(endpoint);
         return NULL;
     }
@@ -66,6 +52,7 @@ void endpoint_free(struct dots_endpoint *endpoint)
     tickets_free(endpoint->ticket_keys);
     source_limit_free(endpoint->sources);
     gate_free(endpoint->gate);
+    SSL_CTX_free(endpoint->shown);
     free(endpoint);
     if (on_closed != NULL)
         on_closed(arg);
@@ -111,16 +98,18 @@ static void set_up_context(struct dots_endpoint *endpoint)
     coap_register_response_handler(context, send_on_response);
 }
 
-struct dots_endpoint *dots_endpoint_open(uv_loop_t *loop, const struct dots_endpoint_settings *settings, char *error,
-                                         size_t error_size)
+static struct dots_endpoint *open_with(uv_loop_t *loop, const struct dots_endpoint_settings *settings,
+                                       const struct dots_material *material, char *error, size_t error_size)
 {
     struct dots_endpoint *endpoint = endpoint_new(loop, settings);
-    if (endpoint == NULL) {
+    if (endpoint == NULL || material_psk(endpoint, material) != 0) {
         snprintf(error, error_size, "out of memory");
+        if (endpoint != NULL)
+            endpoint_free(endpoint);
         return NULL;
     }
     if (tls_create(endpoint, error, error_size) != 0 ||
-        tls_configure(endpoint, &settings->credentials, settings->client_only, error, error_size) != 0) {
+        tls_configure(endpoint, material, settings->client_only, error, error_size) != 0) {
         coap_free_context(endpoint->context);
         endpoint_free(endpoint);
         return NULL;
@@ -133,6 +122,33 @@ struct dots_endpoint *dots_endpoint_open(uv_loop_t *loop, const struct dots_endp
         return NULL;
     }
     return endpoint;
+}
+
+struct dots_endpoint *dots_endpoint_open(uv_loop_t *loop, const struct dots_endpoint_settings *settings, char *error,
+                                         size_t error_size)
+{
+    if (settings->material != NULL)
+        return open_with(loop, settings, settings->material, error, error_size);
+    struct dots_material *material = dots_material_load(&settings->credentials, error, error_size);
+    struct dots_endpoint *endpoint = material != NULL ? open_with(loop, settings, material, error, error_size) : NULL;
+    dots_material_free(material);
+    return endpoint;
+}
+
+void dots_endpoint_set_limits(struct dots_endpoint *endpoint, size_t body_max, unsigned sessions_max,
+                              unsigned handshakes_max, unsigned handshakes_per_source)
+{
+    struct source_limit *sources = handshakes_per_source > 0 ? source_limit_new(handshakes_per_source) : NULL;
+    size_t message = body_max + MESSAGE_SLACK;
+    endpoint->body_max = body_max;
+    endpoint->sessions_max = sessions_max > 0 ? sessions_max : SESSIONS_MAX;
+    endpoint->handshakes_max = handshakes_max > 0 ? handshakes_max : HANDSHAKES_MAX;
+    if (sources != NULL || handshakes_per_source == 0) { /* else the old rate stays */
+        source_limit_free(endpoint->sources);
+        endpoint->sources = sources;
+    }
+    coap_context_set_max_handshake_sessions(endpoint->context, endpoint->handshakes_max);
+    coap_context_set_csm_max_message_size(endpoint->context, message > UINT32_MAX ? UINT32_MAX : (uint32_t)message);
 }
 
 void dots_endpoint_close(struct dots_endpoint *endpoint, void (*on_closed)(void *arg), void *arg)

@@ -177,6 +177,7 @@ static void start(SSL *ssl, coap_session_t *coap)
     BIO_set_callback_ex(SSL_get_rbio(ssl), on_transfer);
     BIO_set_callback_arg(SSL_get_rbio(ssl), (char *)handshake);
     if (handshake->server) {
+        tls_show(ssl, endpoint);
         gate_know(handshake);
         SSL_set_psk_server_callback(ssl, endpoint->psk_lookup != NULL ? psk_for_client : NULL);
         count(handshake, coap);

@@ -80,6 +80,13 @@ static int read_sans(struct dots_identity *identity, X509 *certificate)
     return 0;
 }
 
+static int take_certificate(struct dots_identity *identity, X509 *certificate)
+{
+    int done = hash_spki(certificate, identity->spki_sha256) == 0 ? read_sans(identity, certificate) : -1;
+    shorten(identity->spki_sha256, identity->hash);
+    return done;
+}
+
 static int read_certificate(struct dots_identity *identity, SSL *ssl)
 {
     X509 *certificate = SSL_get1_peer_certificate(ssl);
@@ -87,9 +94,8 @@ static int read_certificate(struct dots_identity *identity, SSL *ssl)
         X509_free(certificate);
         return -1;
     }
-    int done = hash_spki(certificate, identity->spki_sha256) == 0 ? read_sans(identity, certificate) : -1;
+    int done = take_certificate(identity, certificate);
     X509_free(certificate);
-    shorten(identity->spki_sha256, identity->hash);
     return done;
 }
 
@@ -130,6 +136,21 @@ void identity_free(struct dots_identity *identity)
     free((void *)identity->sans);
     free((char *)identity->psk_identity);
     free(identity);
+}
+
+struct dots_identity *dots_identity_of_certificate(struct x509_st *certificate)
+{
+    struct dots_identity *identity = calloc(1, sizeof *identity);
+    if (identity != NULL && take_certificate(identity, certificate) != 0) {
+        identity_free(identity);
+        return NULL;
+    }
+    return identity;
+}
+
+void dots_identity_free(struct dots_identity *identity)
+{
+    identity_free(identity);
 }
 
 int dots_credentials_hash(const struct dots_credentials *credentials, char hash[23])

@@ -128,11 +128,21 @@ int dots_endpoint_listen(struct dots_endpoint *endpoint, const char *address, ui
                                                   : "cannot listen: no server credentials, or out of file descriptors");
         return -1;
     }
-    endpoint->listeners++;
+    endpoint->listening[endpoint->listeners++] = listener;
     if (!tcp)
         endpoint->datagram[endpoint->datagram_count++] = listener;
     int bound = bound_port(listener);
     if (bound > 0)
         tune(&local, (uint16_t)bound, tcp);
     return bound;
+}
+
+void dots_endpoint_listen_undo(struct dots_endpoint *endpoint)
+{
+    if (endpoint->listeners == 0)
+        return;
+    coap_endpoint_t *listener = endpoint->listening[--endpoint->listeners];
+    if (endpoint->datagram_count > 0 && endpoint->datagram[endpoint->datagram_count - 1] == listener)
+        endpoint->datagram_count--;
+    coap_free_endpoint(listener); /* nobody can have come yet */
 }

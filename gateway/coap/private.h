@@ -27,6 +27,7 @@ struct tokens;
 struct blockwise;
 struct ticket_keys;
 struct gate;
+struct dots_material;
 
 struct dots_endpoint {
     uv_loop_t *loop;
@@ -34,6 +35,8 @@ struct dots_endpoint {
     void *arg;
     coap_context_t *context;
     SSL_CTX *contexts[2]; /* of DTLS and TLS, made and owned by libcoap */
+    SSL_CTX *shown;       /* holds the certificate that each handshake shows; NULL: that of its context */
+    uint8_t material[32]; /* digest of the credentials in use */
     void (*libcoap_info)(const SSL *, int, int);
     struct ticket_keys *ticket_keys;
     char *name;
@@ -58,6 +61,7 @@ struct dots_endpoint {
     unsigned batch;                           /* times that a ready UDP listener is read in one turn */
     const void *datagram[COAP_LISTENERS_MAX]; /* libcoap's UDP listeners */
     size_t datagram_count;
+    coap_endpoint_t *listening[COAP_LISTENERS_MAX]; /* all of them */
     size_t listeners;
 
     struct dots_session *sessions, *due, *watched, *buffered; /* heads of lists */
@@ -167,8 +171,9 @@ void events_ping(coap_session_t *coap, const coap_pdu_t *received, coap_mid_t mi
 
 /* tls.c, handshake.c, psk.c, tickets.c, resumption.c, identity.c */
 int tls_create(struct dots_endpoint *endpoint, char *error, size_t error_size);
-int tls_configure(struct dots_endpoint *endpoint, const struct dots_credentials *credentials, bool client_only,
-                  char *error, size_t error_size);
+int tls_configure(struct dots_endpoint *endpoint, const struct dots_material *material, bool client_only, char *error,
+                  size_t error_size);
+void tls_show(SSL *ssl, const struct dots_endpoint *endpoint); /* the certificate of now; before it is chosen */
 struct dots_endpoint *tls_endpoint(const SSL *ssl);
 void tls_client(SSL *ssl, struct dots_session *session);
 int handshake_register(void);
@@ -183,6 +188,10 @@ unsigned psk_for_server(SSL *ssl, const char *hint, char *identity, unsigned ide
 struct ticket_keys *tickets_new(uint64_t now);
 void tickets_free(struct ticket_keys *keys);
 int tickets_install(SSL_CTX *context);
+
+/* material.c */
+int material_apply(SSL_CTX *context, const struct dots_material *material);
+int material_psk(struct dots_endpoint *endpoint, const struct dots_material *material); /* copies it */
 void resumption_use(struct dots_resumption *resumption, bool tcp, SSL *ssl);
 int resumption_keep(SSL *ssl, SSL_SESSION *session);
 struct dots_identity *identity_new(SSL *ssl, const struct handshake *handshake);

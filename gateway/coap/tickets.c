@@ -44,6 +44,15 @@ void tickets_free(struct ticket_keys *keys)
     free(keys);
 }
 
+void dots_endpoint_forget_tickets(struct dots_endpoint *endpoint)
+{
+    struct ticket_keys *fresh = tickets_new(uv_now(endpoint->loop));
+    if (fresh == NULL)
+        return;
+    tickets_free(endpoint->ticket_keys);
+    endpoint->ticket_keys = fresh;
+}
+
 static void rotate(struct ticket_keys *keys, uint64_t now)
 {
     struct ticket_key fresh;

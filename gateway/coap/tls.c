@@ -90,48 +90,6 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
     return SSL_TLSEXT_ERR_OK;
 }
 
-static const char *openssl_reason(void)
-{
-    unsigned long code = ERR_peek_error(); /* the first is the cause, later ones say where it led */
-    const char *reason = ERR_reason_error_string(code);
-    if (ERR_SYSTEM_ERROR(code))
-        reason = strerror(ERR_GET_REASON(code));
-    return reason != NULL ? reason : "not usable";
-}
-
-static int load_failed(const char *what, const char *file, char *error, size_t error_size)
-{
-    snprintf(error, error_size, "%s: %s: %s", file, what, openssl_reason());
-    ERR_clear_error();
-    return -1;
-}
-
-static int load_certificate(SSL_CTX *context, const struct dots_credentials *credentials, char *error,
-                            size_t error_size)
-{
-    if (SSL_CTX_use_certificate_chain_file(context, credentials->certificate) != 1)
-        return load_failed("no certificate chain in PEM", credentials->certificate, error, error_size);
-    if (credentials->private_key == NULL) {
-        snprintf(error, error_size, "%s: a certificate needs its private key", credentials->certificate);
-        return -1;
-    }
-    if (SSL_CTX_use_PrivateKey_file(context, credentials->private_key, SSL_FILETYPE_PEM) != 1)
-        return load_failed("no private key in PEM that fits the certificate", credentials->private_key, error,
-                           error_size);
-    return 0;
-}
-
-static int load_anchors(SSL_CTX *context, const char *file, char *error, size_t error_size)
-{
-    if (SSL_CTX_load_verify_file(context, file) != 1)
-        return load_failed("no trust anchors in PEM", file, error, error_size);
-    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
-    if (names == NULL)
-        return load_failed("no trust anchors in PEM", file, error, error_size);
-    SSL_CTX_set_client_CA_list(context, names); /* takes them */
-    return 0;
-}
-
 static void set_protocol(SSL_CTX *context, bool tcp)
 {
     SSL_CTX_set_min_proto_version(context, tcp ? TLS1_2_VERSION : DTLS1_2_VERSION);
@@ -158,21 +116,18 @@ static int set_resumption(SSL_CTX *context)
     return tickets_install(context);
 }
 
-static int configure(struct dots_endpoint *endpoint, SSL_CTX *context, const struct dots_credentials *credentials,
+static int configure(struct dots_endpoint *endpoint, SSL_CTX *context, const struct dots_material *material,
                      char *error, size_t error_size)
 {
     bool tcp = context == endpoint->contexts[1];
     set_protocol(context, tcp);
     if (SSL_CTX_set_ex_data(context, context_index, endpoint) != 1 || set_resumption(context) != 0 ||
         SSL_CTX_set_cipher_list(context, CIPHERS_CERTIFICATE ":" CIPHERS_PSK) != 1 ||
-        SSL_CTX_set_ciphersuites(context, CIPHERS_TLS13) != 1) {
-        snprintf(error, error_size, "OpenSSL refuses the DOTS profile: %s", openssl_reason());
+        SSL_CTX_set_ciphersuites(context, CIPHERS_TLS13) != 1 || material_apply(context, material) != 0) {
+        const char *reason = ERR_reason_error_string(ERR_peek_error());
+        snprintf(error, error_size, "OpenSSL refuses the DOTS profile: %s", reason != NULL ? reason : "out of memory");
         return -1;
     }
-    if (credentials->certificate != NULL && load_certificate(context, credentials, error, error_size) != 0)
-        return -1;
-    if (credentials->trust_anchors != NULL && load_anchors(context, credentials->trust_anchors, error, error_size) != 0)
-        return -1;
     endpoint->libcoap_info = SSL_CTX_get_info_callback(context);
     SSL_CTX_set_info_callback(context, handshake_info);
     SSL_CTX_set_client_hello_cb(context, handshake_hello, NULL);
@@ -187,8 +142,8 @@ static int open_server_side(struct dots_endpoint *endpoint)
     return coap_context_set_psk2(endpoint->context, &setup) != 0 ? 0 : -1;
 }
 
-int tls_configure(struct dots_endpoint *endpoint, const struct dots_credentials *credentials, bool client_only,
-                  char *error, size_t error_size)
+int tls_configure(struct dots_endpoint *endpoint, const struct dots_material *material, bool client_only, char *error,
+                  size_t error_size)
 {
     ERR_clear_error();
     endpoint->gate = gate_new(endpoint->contexts[0]);
@@ -197,7 +152,7 @@ int tls_configure(struct dots_endpoint *endpoint, const struct dots_credentials 
         return -1;
     }
     for (size_t i = 0; i < 2; i++)
-        if (configure(endpoint, endpoint->contexts[i], credentials, error, error_size) != 0)
+        if (configure(endpoint, endpoint->contexts[i], material, error, error_size) != 0)
             return -1;
     if (!client_only && open_server_side(endpoint) != 0) {
         snprintf(error, error_size, "libcoap cannot set up its (D)TLS server side");
@@ -221,6 +176,7 @@ static int expect_server(SSL *ssl, const char *name)
 void tls_client(SSL *ssl, struct dots_session *session)
 {
     const struct dots_endpoint *endpoint = session->endpoint;
+    tls_show(ssl, endpoint);
     bool psk = endpoint->psk_identity != NULL;
     bool ready = SSL_set_cipher_list(ssl, psk ? CIPHERS_PSK : CIPHERS_CERTIFICATE) == 1;
     SSL_set_psk_client_callback(ssl, psk ? psk_for_server : NULL);

@@ -66,11 +66,13 @@ struct config_client_identity {
 };
 
 struct config_limits {
-    uint32_t mitigations;         /* live requests of one client; default 64 */
-    uint32_t cuids;               /* distinct cuids one client may bind; default 16, 1000000 with supplies-cdid */
-    uint32_t requests_per_second; /* default 20; a burst of twice that */
-    uint32_t max_lifetime;        /* s; default 86400 */
-    bool indefinite_lifetime;     /* key indefinite-lifetime: may lifetime -1 be granted; default false */
+    uint32_t mitigations;              /* live requests of one client; default 64 */
+    uint32_t cuids;                    /* distinct cuids one client may bind; default 16, 1000000 with supplies-cdid */
+    uint32_t requests_per_second;      /* default 20; a burst of twice that */
+    uint32_t max_lifetime;             /* s; default 86400 */
+    bool indefinite_lifetime;          /* key indefinite-lifetime: may lifetime -1 be granted; default false */
+    uint32_t aliases, acls;            /* under one cuid, on the data channel; default 10000, 1000 */
+    uint32_t data_requests_per_second; /* default 100; a burst of twice that */
 };
 
 struct config_client {
@@ -91,6 +93,14 @@ struct config_server {
     struct config_strings addresses; /* numeric; empty: host is resolved (off the loop) */
 };
 
+/* The data channel of an upstream (RFC 8783). */
+struct config_upstream_data {
+    bool given;                      /* key data is there */
+    char *host;                      /* the DNS name that its certificate must have; default: of the first server */
+    uint16_t port;                   /* TCP; default 443 */
+    struct config_strings addresses; /* numeric; empty: host is resolved; default with host: of the first server */
+};
+
 enum config_upstream_identity { CONFIG_IDENTITY_GATEWAY, CONFIG_IDENTITY_CLIENT };
 enum config_upstream_sessions { CONFIG_SESSIONS_SHARED, CONFIG_SESSIONS_PER_CLIENT };
 
@@ -104,7 +114,8 @@ struct config_upstream {
     enum config_upstream_sessions sessions;
     struct config_prefixes owns;
     bool insert_cdid; /* key insert-cdid; default: domain-side server and identity client */
-    uint16_t mtu;     /* key mtu: path MTU; default 1280, 576..9000 */
+    struct config_upstream_data data;
+    uint16_t mtu; /* key mtu: path MTU; default 1280, 576..9000 */
 };
 
 enum config_fan_out { CONFIG_FAN_OUT_ALL, CONFIG_FAN_OUT_BY_PREFIX, CONFIG_FAN_OUT_SERIAL };
@@ -147,12 +158,14 @@ struct config_redirect {
 };
 
 struct config_server_limits {
-    uint32_t sessions;              /* live downstream sessions; default 100000 */
-    uint32_t handshakes;            /* handshakes under way at once; default 1000 */
-    uint32_t handshakes_per_source; /* per second and source address (/64 for IPv6); default 20 */
-    uint32_t mitigations;           /* in all; default 200000 */
-    uint32_t body_size;             /* bytes of a request body; default 8192, at most 65536 */
-    uint32_t requests_per_source;   /* per second and source address; default 200 */
+    uint32_t sessions;                    /* live downstream sessions; default 100000 */
+    uint32_t handshakes;                  /* handshakes under way at once; default 1000 */
+    uint32_t handshakes_per_source;       /* per second and source address (/64 for IPv6); default 20 */
+    uint32_t mitigations;                 /* in all; default 200000 */
+    uint32_t body_size;                   /* bytes of a request body; default 8192, at most 65536 */
+    uint32_t requests_per_source;         /* per second and source address; default 200 */
+    uint32_t domain_aliases, domain_acls; /* of all clients of a domain; default 100000, 10000 */
+    uint32_t data_connections;            /* of the data channel; default 1024 */
 };
 
 struct config {
@@ -161,7 +174,10 @@ struct config {
         char *name;
         bool domain_side_server; /* domain-side: server */
         char *state_dir;
-        uint8_t hop_limit; /* 1..255 */
+        uint8_t hop_limit;   /* 1..255 */
+        uint32_t drain_time; /* s */
+        char *user;          /* key user: NULL: stays who it is */
+        bool seccomp;        /* key seccomp; default true */
     } gateway;
     struct config_credentials tls; /* defaults of listeners and upstreams */
     struct config_listener *listeners;
@@ -175,6 +191,7 @@ struct config {
     enum config_recursion recursion;
     enum config_conflicts conflicts;
     uint32_t response_wait_ms;
+    uint32_t data_lifetime; /* s, of aliases and ACLs without a refresh; default and at least a week */
     struct config_mitigator *mitigators;
     size_t mitigator_count;
     struct config_nat_mapping *nat;

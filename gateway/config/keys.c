@@ -19,6 +19,12 @@ static const struct config_key keys_gateway[] = {
     KEY("state-dir", path, FIELD(config, gateway.state_dir), "directory of the durable state", .required = true),
     KEY("hop-limit", integer, FIELD(config, gateway.hop_limit),
         "Hop-Limit of requests that come without one (RFC 8768)", .min = 1, .max = 255, .fallback = "16"),
+    KEY("drain-time", seconds, FIELD(config, gateway.drain_time),
+        "how long a drain waits for clients to leave before it ends the gateway", .max = 86400, .fallback = "5m"),
+    KEY("user", name, FIELD(config, gateway.user), "the user that dotsgw becomes when it is started as root", .max = 32,
+        .shown = "who starts it"),
+    KEY("seccomp", boolean, FIELD(config, gateway.seccomp),
+        "refuse system calls that the gateway does not need; false: for debuggers", .fallback = "true"),
     {0},
 };
 
@@ -79,6 +85,12 @@ static const struct config_key keys_client_limits[] = {
         .max = INT32_MAX, .fallback = "24h"),
     KEY("indefinite-lifetime", boolean, FIELD(config_limits, indefinite_lifetime), "may lifetime -1 be granted?",
         .fallback = "false"),
+    KEY("aliases", integer, FIELD(config_limits, aliases), "aliases under one 'cuid' (RFC 8783)", .min = 1,
+        .max = 1000000, .fallback = "10000"),
+    KEY("acls", integer, FIELD(config_limits, acls), "ACLs under one 'cuid' (RFC 8783)", .min = 1, .max = 1000000,
+        .fallback = "1000"),
+    KEY("data-requests-per-second", integer, FIELD(config_limits, data_requests_per_second),
+        "on the data channel, and twice that in a burst", .min = 1, .max = 1000000, .fallback = "100"),
     {0},
 };
 
@@ -105,6 +117,16 @@ static const struct config_key keys_server[] = {
     {0},
 };
 
+static const struct config_key keys_upstream_data[] = {
+    KEY("host", host, FIELD(config_upstream_data, host),
+        "the name that the server's certificate must have; sent as SNI", .shown = "that of the first of servers"),
+    KEY("port", integer, FIELD(config_upstream_data, port), "TCP port", .min = 1, .max = 65535, .fallback = "443"),
+    KEY("addresses", list, ENTRIES(config_upstream_data, addresses.at, addresses.count),
+        "where it is; without any, host is resolved", .of = &config_type_address, .max = 64,
+        .shown = "without host those of the first of servers"),
+    {0},
+};
+
 static const struct config_key keys_upstream[] = {
     KEY("name", name, FIELD(config_upstream, name), "the upstream's name in logs and tools", .max = 64,
         .required = true),
@@ -120,6 +142,8 @@ static const struct config_key keys_upstream[] = {
         WORDS("shared", "per-client"), .fallback = "shared"),
     KEY("owns", list, ENTRIES(config_upstream, owns.at, owns.count),
         "address space of this upstream, for fan-out by-prefix", .of = &config_type_prefix, .max = 65536),
+    KEY("data", map, FIELD(config_upstream, data), "its data channel: aliases and filtering rules are kept there, too",
+        .keys = keys_upstream_data, .check = config_rule_upstream_data),
     KEY("insert-cdid", boolean, FIELD(config_upstream, insert_cdid), "add 'cdid' to requests",
         .shown = "true with domain-side server and identity client, else false"),
     KEY("mtu", integer, FIELD(config_upstream, mtu), "path MTU in bytes; a larger request is split", .min = 576,
@@ -186,6 +210,12 @@ static const struct config_key keys_limits[] = {
         .max = 65536, .fallback = "8192"),
     KEY("requests-per-source", integer, FIELD(config_server_limits, requests_per_source),
         "per second and source address", .min = 1, .max = 1000000, .fallback = "200"),
+    KEY("domain-aliases", integer, FIELD(config_server_limits, domain_aliases),
+        "aliases of all clients of one domain (RFC 8783)", .min = 1, .max = 10000000, .fallback = "100000"),
+    KEY("domain-acls", integer, FIELD(config_server_limits, domain_acls),
+        "ACLs of all clients of one domain (RFC 8783)", .min = 1, .max = 10000000, .fallback = "10000"),
+    KEY("data-connections", integer, FIELD(config_server_limits, data_connections), "connections of the data channel",
+        .min = 1, .max = 1000000, .fallback = "1024"),
     {0},
 };
 
@@ -232,6 +262,9 @@ const struct config_key config_keys_root[] = {
     KEY("conflicts", choice, FIELD(config, conflicts),
         "overlapping requests of different clients, without upstreams: refuse the later with 4.09, or keep and tell both",
         WORDS("reject", "accept"), .fallback = "reject"),
+    KEY("data-lifetime", seconds, FIELD(config, data_lifetime),
+        "how long aliases and ACLs are kept without a refresh (RFC 8783: at least a week)", .min = 604800,
+        .max = 31536000, .fallback = "168h"),
     KEY("response-wait", milliseconds, FIELD(config, response_wait_ms),
         "how long a client's answer waits for the verdict of upstreams", .max = 30000, .fallback = "1s"),
     KEY("mitigators", list, ENTRIES(config, mitigators, mitigator_count), "what mitigates here", .of = &config_type_map,

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/config/certificate.h"
@@ -63,6 +64,14 @@ int config_rule_identity(struct loader *loader, const struct node *map, void *ba
         return config_fault(loader, key_file, "key-file: only an identity by psk has one; remove it");
     identity->line = (int)value->line;
     identity->column = (int)value->column;
+    return 0;
+}
+
+int config_rule_upstream_data(struct loader *loader, const struct node *map, void *base)
+{
+    (void)loader;
+    (void)map;
+    ((struct config_upstream_data *)base)->given = true;
     return 0;
 }
 
@@ -160,6 +169,12 @@ static int all_unique(struct loader *loader, const struct node *root, const stru
     return result;
 }
 
+/* HTTPS knows TCP only, whatever transports says. */
+static unsigned bound(const struct config_listener *listener)
+{
+    return listener->channel == CONFIG_CHANNEL_DATA ? CONFIG_TCP : listener->transports;
+}
+
 /* Two listeners on one socket: the second could not be bound. */
 static int listeners_apart(struct loader *loader, const struct node *list, const struct config *config)
 {
@@ -169,7 +184,7 @@ static int listeners_apart(struct loader *loader, const struct node *list, const
         for (size_t j = 0; j < i; j++) {
             const struct config_listener *a = &config->listeners[i], *b = &config->listeners[j];
 
-            if (a->port == b->port && (a->transports & b->transports) && strcmp(a->address, b->address) == 0)
+            if (a->port == b->port && (bound(a) & bound(b)) && strcmp(a->address, b->address) == 0)
                 return config_fault(
                     loader, entry,
                     "listeners %zu and %zu have the same address, port and transport; change or remove one", j + 1,
@@ -196,6 +211,10 @@ static int listeners_secured(struct loader *loader, const struct node *list, con
                     loader->error, identity->line, identity->column,
                     "a client with a certificate needs tls: { certificate, private-key, trust-anchors } in this file");
         }
+    for (size_t i = 0; i < config->listener_count; i++)
+        if (config->listeners[i].channel == CONFIG_CHANNEL_DATA && !tls)
+            return config_fault(loader, list,
+                                "the data channel needs tls: { certificate, private-key, trust-anchors } in this file");
     if (!tls && !psk)
         return config_fault(loader, list,
                             "listeners need tls: { certificate, private-key, trust-anchors }, or clients with psk");
@@ -213,6 +232,34 @@ static int inherit(char **field, const char *text)
     return *field ? 0 : -1;
 }
 
+/* Where nothing is said about the host of the data channel, it is that of the signal channel. */
+static int data_complete(struct loader *loader, const struct node *entry, struct config_upstream *upstream)
+{
+    const struct config_server *server = &upstream->servers[0];
+    struct config_upstream_data *data = &upstream->data;
+
+    if (!data->given)
+        return 0;
+    if (upstream->credentials.psk_identity)
+        return config_fault(loader, config_node_find(entry, "data"),
+                            "data: the data channel needs a certificate with its key, and upstream %s has a psk",
+                            upstream->name);
+    if (data->host)
+        return 0;
+    if (inherit(&data->host, server->host) != 0)
+        return config_fault(loader, entry, "out of memory");
+    if (data->addresses.count > 0 || server->addresses.count == 0)
+        return 0;
+    data->addresses.at = calloc(server->addresses.count, sizeof(*data->addresses.at));
+    if (!data->addresses.at)
+        return config_fault(loader, entry, "out of memory");
+    data->addresses.count = server->addresses.count;
+    for (size_t i = 0; i < server->addresses.count; i++)
+        if (inherit(&data->addresses.at[i], server->addresses.at[i]) != 0)
+            return config_fault(loader, entry, "out of memory");
+    return 0;
+}
+
 static int upstream_complete(struct loader *loader, const struct node *entry, const struct config *config,
                              struct config_upstream *upstream)
 {
@@ -221,6 +268,8 @@ static int upstream_complete(struct loader *loader, const struct node *entry, co
 
     if (!config_node_find(entry, "insert-cdid"))
         upstream->insert_cdid = config->gateway.domain_side_server && upstream->identity == CONFIG_IDENTITY_CLIENT;
+    if (data_complete(loader, entry, upstream) != 0)
+        return -1;
     if (own->psk_identity)
         return 0;
     if ((!own->certificate && (inherit(&own->certificate, config->tls.certificate) != 0 ||

@@ -7,8 +7,9 @@
 int config_rule_tls(struct loader *loader, const struct node *map, void *base);         /* struct config_credentials */
 int config_rule_credentials(struct loader *loader, const struct node *map, void *base); /* struct config_credentials */
 int config_rule_identity(struct loader *loader, const struct node *map, void *base); /* struct config_client_identity */
-int config_rule_client(struct loader *loader, const struct node *map, void *base);   /* struct config_client */
-int config_rule_mitigator(struct loader *loader, const struct node *map, void *base);   /* struct config_mitigator */
+int config_rule_upstream_data(struct loader *loader, const struct node *map, void *base); /* config_upstream_data */
+int config_rule_client(struct loader *loader, const struct node *map, void *base);        /* struct config_client */
+int config_rule_mitigator(struct loader *loader, const struct node *map, void *base);     /* struct config_mitigator */
 int config_rule_mapping(struct loader *loader, const struct node *map, void *base);     /* struct config_nat_mapping */
 int config_rule_terminating(struct loader *loader, const struct node *map, void *base); /* config.terminating */
 

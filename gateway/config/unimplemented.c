@@ -3,18 +3,7 @@
 
 #include <string.h>
 
-static bool both_sides(const struct config *config)
-{
-    return config->mitigator_count > 0 && config->upstream_count > 0;
-}
-
 const struct unimplemented config_unimplemented[] = {
-    {"recursion", "manual", both_sides,
-     "recursion: manual needs the control tool, which is not in this version; write on-exceeded, always or never"},
-    {"listeners[].channel", "data", NULL,
-     "channel: the data channel is not implemented in this version; remove this listener"},
-    {"admin.socket", NULL, NULL, "socket: the control socket is not implemented in this version; remove the key"},
-    {"admin.metrics", NULL, NULL, "metrics: not implemented in this version; remove the key"},
     {"admin.detectors", NULL, NULL, "detectors: not implemented in this version; remove the key"},
     {0},
 };

@@ -44,6 +44,26 @@ void flood_calm(struct connection *connection, const char *why)
     nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
+/* The reset of a stream whose response is out takes nothing back: there are clients (libcurl 7.88) that end nearly each
+ * stream so. No more of them are free than streams have ended. */
+static bool is_late_reset(struct http2 *http2, int32_t stream)
+{
+    const struct http_exchange *exchange = nghttp2_session_get_stream_user_data(http2->session, stream);
+    if (exchange != NULL)
+        return exchange->sent_all;
+    if (http2->complete == 0)
+        return false;
+    http2->complete--;
+    return true;
+}
+
+void flood_complete(struct connection *connection)
+{
+    struct http2 *http2 = connection->state;
+    if (http2->complete < connection->server->limits.streams)
+        http2->complete++;
+}
+
 static bool is_useless(const nghttp2_frame_hd *frame)
 {
     switch (frame->type) {
@@ -63,7 +83,7 @@ void flood_count(struct connection *connection, const nghttp2_frame_hd *frame)
     bool borne = true;
     if (frame->type == NGHTTP2_WINDOW_UPDATE)
         borne = ++http2->updates <= UPDATES_FREE + http2->sent / UPDATE_BYTES;
-    else if (is_useless(frame))
+    else if (is_useless(frame) && !(frame->type == NGHTTP2_RST_STREAM && is_late_reset(http2, frame->stream_id)))
         borne = take_token(http2, uv_now(connection->server->loop));
     if (!borne)
         flood_calm(connection, "a flood of HTTP/2 control frames");

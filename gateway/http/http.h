@@ -64,6 +64,9 @@ struct http_handlers {
     /* The header is complete, a body follows (body NULL so far): how many bytes of it are taken, at most what
      * limits.body_bytes says. More: 413. Do not keep the request. NULL: limits.body_bytes. */
     size_t (*body_max)(void *arg, const struct http_request *request);
+    /* This library refuses a request with this status (4xx, 5xx; text: "Content Too Large"): writes the body of the
+     * answer, at most size bytes, returns its length and sets type, a constant. NULL or 0: text/plain. */
+    size_t (*refusal)(void *arg, unsigned status, const char *text, char *body, size_t size, const char **type);
 };
 
 enum http_client_certificate {
@@ -118,6 +121,13 @@ int http_listen_unix(struct http_server *server, const char *path, mode_t mode, 
 /* Reads credentials anew for the connections to come; those that are up stay, tickets of before do not count any more.
  * 0, or -1 with error and nothing changed. Blocks on files. A server without TLS cannot get any. */
 int http_reload_tls(struct http_server *server, const struct http_tls *tls, char *error, size_t error_size);
+
+/* The same in two steps: http_material_load blocks on files and runs on any thread; http_renew, on the loop, never
+ * fails, and leaves in material what was in force before. NULL with error. Only for a server that has TLS. */
+struct http_material;
+struct http_material *http_material_load(const struct http_tls *tls, char *error, size_t error_size);
+void http_renew(struct http_server *server, struct http_material *material);
+void http_material_free(struct http_material *material); /* any thread; NULL is fine */
 
 /* Takes no more connections and requests (GOAWAY, Connection: close), lets exchanges that are under way end within
  * grace_ms, then cuts the rest (handlers->gone). on_closed when the loop has let go; exchanges that are not ended yet
@@ -176,6 +186,10 @@ void *http_exchange_user(const struct http_exchange *exchange);
 
 /* Value of the only field with this lower-case name; NULL when there is none, or more than one. */
 const char *http_header_find(const struct http_request *request, const char *name);
+
+/* Takes the escapes out of a segment of a path or a value of a query, in place (RFC 3986 section 2.1). 0, or -1: one is
+ * malformed, or stands for NUL; text is undefined then. */
+int http_unescape(char *text);
 
 /* "nghttp2 1.52.0", "llhttp 9.2.1": for -V. */
 const char *http_versions(void);

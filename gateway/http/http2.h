@@ -10,6 +10,7 @@ struct http2 {
     uint64_t since;    /* uv_now: since when no stream is open */
     uint64_t refilled; /* uv_now of flood's last look */
     unsigned tokens;   /* frames that ask for work and bring none, still borne */
+    unsigned complete; /* streams that ended with their response, whose reset is free */
     unsigned updates;  /* WINDOW_UPDATE received */
     uint64_t sent;     /* bytes of responses */
     bool calmed;       /* GOAWAY for a flood */
@@ -25,4 +26,5 @@ int http2_produce(struct connection *connection, struct buffer *to);
 /* flood.c: counts what comes; a GOAWAY is on its way once it was too much. */
 void flood_open(struct http2 *http2, uint64_t now);
 void flood_count(struct connection *connection, const nghttp2_frame_hd *frame);
+void flood_complete(struct connection *connection); /* a stream ended with its response */
 void flood_calm(struct connection *connection, const char *why);

@@ -120,7 +120,6 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
 
 static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t error, void *arg)
 {
-    (void)error;
     struct connection *connection = arg;
     struct http2 *http2 = connection->state;
     struct http_exchange *exchange = exchange_of(session, stream);
@@ -130,6 +129,8 @@ static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t er
         return 0;
     nghttp2_session_set_stream_user_data(session, stream, NULL);
     http2->since = uv_now(connection->server->loop);
+    if (error == NGHTTP2_NO_ERROR && exchange->sent_all)
+        flood_complete(connection);
     exchange_detach(exchange);
     return 0;
 }

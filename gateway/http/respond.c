@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #define HEADERS_MAX 64
+#define REFUSAL_MAX 512 /* bytes of its body */
 
 static const struct {
     unsigned status;
@@ -213,19 +214,32 @@ void http_drop(struct http_exchange *exchange)
     exchange_end(exchange);
 }
 
+static size_t refusal_body(const struct http_server *server, unsigned status, char *body, size_t size,
+                           const char **type)
+{
+    size_t length = 0;
+    if (server->handlers->refusal != NULL)
+        length = server->handlers->refusal(server->arg, status, status_text(status), body, size, type);
+    if (length > 0 && length <= size)
+        return length;
+    *type = "text/plain";
+    int written = snprintf(body, size, "%u %s\n", status, status_text(status));
+    return written > 0 ? (size_t)written : 0;
+}
+
 /* Of a request that nobody was told of. */
 void exchange_refuse(struct http_exchange *exchange, unsigned status)
 {
-    char *text = NULL;
-    int length = asprintf(&text, "%u %s\n", status, status_text(status));
+    char body[REFUSAL_MAX], *copy;
+    const char *type = NULL;
+    size_t length = refusal_body(exchange->server, status, body, sizeof body, &type);
     struct outgoing outgoing = {.kind = OUTGOING_NONE};
-    struct http_header headers[] = {{"content-type", "text/plain"}, {"retry-after", "5"}};
-    if (length > 0)
-        outgoing = (struct outgoing){.kind = OUTGOING_MEMORY,
-                                     .data = (const uint8_t *)text,
-                                     .length = (size_t)length,
-                                     .release = free,
-                                     .owner = text};
+    struct http_header headers[] = {{"content-type", type}, {"retry-after", "5"}};
+    if (length > 0 && (copy = malloc(length)) != NULL) {
+        memcpy(copy, body, length);
+        outgoing = (struct outgoing){
+            .kind = OUTGOING_MEMORY, .data = (const uint8_t *)copy, .length = length, .release = free, .owner = copy};
+    }
     exchange->server->counters.refused++;
     answer(exchange, status, headers, status == 503 ? 2 : 1, &outgoing);
     if (exchange->status != status) /* no memory for the fields: without them */

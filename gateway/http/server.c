@@ -83,6 +83,10 @@ struct http_server *http_open(uv_loop_t *loop, const struct http_settings *setti
     return server;
 }
 
+struct http_material {
+    SSL_CTX *tls;
+};
+
 int http_reload_tls(struct http_server *server, const struct http_tls *tls, char *error, size_t error_size)
 {
     if (server->tls == NULL || tls->certificate == NULL) {
@@ -90,13 +94,42 @@ int http_reload_tls(struct http_server *server, const struct http_tls *tls, char
                  server->name);
         return -1;
     }
-    SSL_CTX *fresh = tls_new(tls, error, error_size);
-    if (fresh == NULL)
+    struct http_material *material = http_material_load(tls, error, error_size);
+    if (material == NULL)
         return -1;
-    SSL_CTX_free(server->tls); /* connections that are up hold it, too */
-    server->tls = fresh;
-    server->sealed = uv_now(server->loop);
+    http_renew(server, material);
+    http_material_free(material);
     return 0;
+}
+
+struct http_material *http_material_load(const struct http_tls *tls, char *error, size_t error_size)
+{
+    struct http_material *material = calloc(1, sizeof *material);
+    if (material == NULL) {
+        snprintf(error, error_size, "out of memory");
+        return NULL;
+    }
+    material->tls = tls_new(tls, error, error_size);
+    if (material->tls != NULL)
+        return material;
+    free(material);
+    return NULL;
+}
+
+void http_renew(struct http_server *server, struct http_material *material)
+{
+    SSL_CTX *before = server->tls;
+    server->tls = material->tls;
+    material->tls = before; /* connections that are up hold it, too */
+    server->sealed = uv_now(server->loop);
+}
+
+void http_material_free(struct http_material *material)
+{
+    if (material == NULL)
+        return;
+    SSL_CTX_free(material->tls);
+    free(material);
 }
 
 void server_unref(struct http_server *server)

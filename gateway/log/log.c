@@ -2,6 +2,7 @@
 #include "gateway/log/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -25,6 +26,10 @@ static const char *const level_priorities[] = {"<3>", "<4>", "<5>", "<6>", "<7>"
 static atomic_int current_level = LOG_LEVEL_INFO;
 static atomic_int current_format = LOG_FORMAT_TEXT;
 static atomic_int current_journal = JOURNAL_UNKNOWN;
+
+static pthread_mutex_t observer_mutex = PTHREAD_MUTEX_INITIALIZER;
+static void (*observer_call)(void *arg, enum log_level level, const char *event, const char *message);
+static void *observer_arg;
 
 struct line {
     char bytes[LINE_MAX_BYTES];
@@ -166,6 +171,14 @@ void log_configure(enum log_level level, enum log_format format)
     atomic_store_explicit(&current_journal, (int)find_journal(), memory_order_relaxed);
 }
 
+void log_observe(void (*observer)(void *arg, enum log_level level, const char *event, const char *message), void *arg)
+{
+    pthread_mutex_lock(&observer_mutex);
+    observer_call = observer;
+    observer_arg = arg;
+    pthread_mutex_unlock(&observer_mutex);
+}
+
 bool log_enabled(enum log_level level)
 {
     return (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
@@ -195,5 +208,9 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
     build(&line, level, event, length < 0 ? "(message could not be formatted)" : message);
     while (write(STDERR_FILENO, line.bytes, line.length) < 0 && errno == EINTR)
         continue;
+    pthread_mutex_lock(&observer_mutex);
+    if (observer_call)
+        observer_call(observer_arg, level, event, length < 0 ? "" : message);
+    pthread_mutex_unlock(&observer_mutex);
     errno = saved_errno;
 }

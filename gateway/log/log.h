@@ -19,6 +19,10 @@ void log_configure(enum log_level level, enum log_format format);
 /* True when a line of this level would be written: ask before building an expensive message. */
 bool log_enabled(enum log_level level);
 
+/* Hands every line that is written to an observer as well, on whatever thread it is written; the observer must not log.
+ * After log_observe has returned, the observer of before is not called any more. NULL: none. */
+void log_observe(void (*observer)(void *arg, enum log_level level, const char *event, const char *message), void *arg);
+
 /* Writes one line: time (RFC 3339, UTC, ms), priority prefix for journald when stderr is a journal
  * stream, level, event, message. Control characters in the message are escaped. */
 void log_write(enum log_level level, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));

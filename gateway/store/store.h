@@ -24,6 +24,7 @@ enum store_table {
     STORE_SESSION_CONFIG = 6, /* configuration a client negotiated with us */
     STORE_ALIAS = 7,
     STORE_ACL = 8,
+    STORE_DATA_CLIENT = 9, /* clients of the data channel, and when something of theirs changed last */
 };
 
 #define STORE_KEY_MAX 512u

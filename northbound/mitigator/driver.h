@@ -30,6 +30,7 @@ extern const struct driver driver_exec, driver_notify;
 
 struct mitigator {
     uv_loop_t *loop;
+    struct spawner *spawner;
     const struct driver *driver;
     void *state; /* the driver's, state_size bytes, zeroed before open */
     char *name, *exec;

@@ -149,7 +149,34 @@ static void ended(void *arg, int64_t status, int signal)
                 (double)exec->pause / 1000, mitigator->jobs.live_count);
 }
 
+static void not_started(struct mitigator *mitigator, int error)
+{
+    struct exec *exec = mitigator->state;
+    start_again(mitigator);
+    log_error("mitigator-not-started", "mitigator %s: %s cannot be run: %s; tried again in %g s, %zu jobs wait for it",
+              mitigator->name, mitigator->exec, uv_strerror(error), (double)exec->pause / 1000,
+              mitigator->jobs.live_count);
+}
+
+static void started(void *arg, int error)
+{
+    struct mitigator *mitigator = arg;
+    struct exec *exec = mitigator->state;
+    if (error == 0) {
+        log_info("mitigator-started", "mitigator %s: %s runs with pid %ld", mitigator->name, mitigator->exec,
+                 process_id(exec->process));
+        return;
+    }
+    exec->process = NULL;
+    uv_timer_stop(&exec->stall);
+    if (mitigator->closing)
+        close_handles(exec);
+    else
+        not_started(mitigator, error);
+}
+
 static const struct process_handlers handlers = {
+    .started = started,
     .output = output_received,
     .error = error_received,
     .written = written,
@@ -162,6 +189,7 @@ static void restart(uv_timer_t *timer)
     struct mitigator *mitigator = timer->data;
     struct exec *exec = mitigator->state;
     struct process_settings settings = {
+        .spawner = mitigator->spawner,
         .program = mitigator->exec,
         .mitigator = mitigator->name,
         .output_longest = REPORT_LINE_MAX,
@@ -172,16 +200,11 @@ static void restart(uv_timer_t *timer)
     int error;
     exec->process = process_start(mitigator->loop, &settings, &error);
     if (!exec->process) {
-        start_again(mitigator);
-        log_error("mitigator-not-started",
-                  "mitigator %s: %s cannot be run: %s; tried again in %g s, %zu jobs wait for it", mitigator->name,
-                  mitigator->exec, uv_strerror(error), (double)exec->pause / 1000, mitigator->jobs.live_count);
+        not_started(mitigator, error);
         return;
     }
     exec->started = uv_now(mitigator->loop);
     exec->stalled = false;
-    log_info("mitigator-started", "mitigator %s: %s runs with pid %ld", mitigator->name, mitigator->exec,
-             process_id(exec->process));
     jobs_forget(&mitigator->jobs);
     pump(mitigator);
 }

@@ -70,8 +70,22 @@ static json_t *scope_json(const struct wire_target *target)
     return scope;
 }
 
+static char *filter_members(const struct mitigator_job *job)
+{
+    char *members = NULL, *client_text;
+    json_t *client = json_string(job->client);
+    client_text = json_dumps(client, JSON_ENCODE_ANY);
+    if (client_text && asprintf(&members, "\"client\":%s,\"acl\":%s", client_text, job->acl) < 0)
+        members = NULL;
+    free(client_text);
+    json_decref(client);
+    return members;
+}
+
 char *job_json_members(const struct mitigator_job *job)
 {
+    if (job->acl)
+        return filter_members(job);
     char *members = NULL;
     wire_json_memory_watch();
     json_t *scope = scope_json(job->target), *client = json_string(job->client);

@@ -8,7 +8,7 @@
 
 #include "northbound/mitigator/mitigator.h"
 
-/* The part of the line that does not change while the job is as it is: "client":"x","scope":{...}.
+/* The part of the line that does not change while the job is as it is: "client":"x","scope":{...} or "acl":{...}.
  * Freed by the caller; NULL: out of memory. */
 char *job_json_members(const struct mitigator_job *job);
 

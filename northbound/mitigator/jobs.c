@@ -155,6 +155,7 @@ char *job_line(const struct job *job, uint64_t now)
 
 void jobs_told(struct jobs *jobs, struct job *job, bool busy)
 {
+    job->was_told = job->told;
     job->told = job->live;
     job->changed = false;
     job->busy = busy;
@@ -162,6 +163,13 @@ void jobs_told(struct jobs *jobs, struct job *job, bool busy)
         unqueue(jobs, job);
     else
         settle(jobs, job);
+}
+
+void jobs_not_told(struct jobs *jobs, struct job *job)
+{
+    job->told = job->was_told;
+    job->changed = true;
+    jobs_idle(jobs, job);
 }
 
 void jobs_idle(struct jobs *jobs, struct job *job)

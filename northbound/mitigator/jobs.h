@@ -20,10 +20,11 @@ struct job {
     char *members;     /* of its line, as job_json_members */
     uint64_t deadline; /* ms on the loop's clock; UINT64_MAX: indefinite */
     enum wire_attack_status attack_status;
-    bool live;    /* wanted; else it only waits to be stopped */
-    bool told;    /* the program has it */
-    bool changed; /* since the program was told */
-    bool busy;    /* a program of its own is running for it: what comes next waits for that */
+    bool live;     /* wanted; else it only waits to be stopped */
+    bool told;     /* the program has it */
+    bool was_told; /* before it was told last */
+    bool changed;  /* since the program was told */
+    bool busy;     /* a program of its own is running for it: what comes next waits for that */
     bool queued;
     TAILQ_ENTRY(job) all, waiting;
     char id_text[];
@@ -60,6 +61,8 @@ char *job_line(const struct job *job, uint64_t now);
 int64_t job_lifetime(const struct job *job, uint64_t now);
 /* The program has been told. While busy the job does not wait again; may free it when not busy. */
 void jobs_told(struct jobs *jobs, struct job *job, bool busy);
+/* What made it busy has failed: it is to be told after all. The end of busy; may free it. */
+void jobs_not_told(struct jobs *jobs, struct job *job);
 /* The end of busy; may free it. */
 void jobs_idle(struct jobs *jobs, struct job *job);
 

@@ -35,6 +35,7 @@ struct mitigator *mitigator_open(uv_loop_t *loop, const struct mitigator_setting
     if (!mitigator)
         return NULL;
     mitigator->loop = loop;
+    mitigator->spawner = settings->spawner;
     mitigator->driver = settings->notify ? &driver_notify : &driver_exec;
     mitigator->report = report;
     mitigator->arg = arg;

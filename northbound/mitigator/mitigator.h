@@ -30,8 +30,10 @@ struct mitigator_report {
 typedef void mitigator_report_h(void *arg, const char *job, const struct mitigator_report *report);
 
 struct mitigator;
+struct spawner;
 
 struct mitigator_settings {
+    struct spawner *spawner; /* borrowed; starts the programs */
     const char *name;
     const char *exec; /* program; NULL for notify without one */
     bool notify;      /* driver notify: log each event and run exec once for it, with the same JSON on stdin, at
@@ -47,15 +49,17 @@ struct mitigator *mitigator_open(uv_loop_t *loop, const struct mitigator_setting
 
 /* What a driver is told of a job. Borrowed for the call. */
 struct mitigator_job {
-    const char *id;     /* stable over restarts of gateway and program; [A-Za-z0-9._:-]{1,200} */
-    const char *client; /* configured name */
-    const struct wire_target *target;
+    const char *id;                        /* stable over restarts of gateway and program; [A-Za-z0-9._:-]{1,200} */
+    const char *client;                    /* configured name */
+    const struct wire_target *target;      /* NULL: a filter */
+    const char *acl;                       /* of a filter: a JSON object, the ACL of RFC 8783; else NULL */
     int64_t lifetime;                      /* s, remaining; -1 indefinite */
     enum wire_attack_status attack_status; /* 0: none told */
 };
 
 /* Lines to the program: {"op":"start"|"update"|"stop","id":...,"client":...,"lifetime":...,
- * "scope":{RFC 7951 target clauses},"attack-status":...}; the lifetime of a stop is 0. start of a
+ * "scope":{RFC 7951 target clauses},"attack-status":...}; the lifetime of a stop is 0. A filter
+ * has "acl" instead of "scope". start of a
  * known id is an update, and update of an unknown one a start. Lines from it: {"id":...,"status":1, 2,
  * 3, 4, 6, 7 or its name,"bytes-dropped":"n" or n, ...}. 0, -ENOMEM, or -EINVAL: the id is malformed,
  * or mitigator_close was called. */

@@ -25,9 +25,10 @@ struct notify {
     uv_timer_t retry; /* while the program cannot be started */
     uv_timer_t end;   /* while closing */
     unsigned handles;
-    uint64_t pause; /* ms; 0: the last start went well */
-    bool over;      /* no more programs are started */
-    bool leaving;   /* all handles are being closed */
+    unsigned starting; /* runs of which it is not known yet whether they can be */
+    uint64_t pause;    /* ms; 0: the last start went well */
+    bool over;         /* no more programs are started */
+    bool leaving;      /* all handles are being closed */
 };
 
 static void retry(uv_timer_t *timer);
@@ -74,7 +75,29 @@ static void ended(void *arg, int64_t status, int signal)
     pump(mitigator);
 }
 
+static void not_started(struct mitigator *mitigator, int error);
+
+static void started(void *arg, int error)
+{
+    struct run *run = arg;
+    struct mitigator *mitigator = run->mitigator;
+    struct notify *notify = mitigator->state;
+    notify->starting--;
+    if (error == 0) {
+        notify->pause = 0;
+        pump(mitigator);
+        return;
+    }
+    uv_timer_stop(&run->limit);
+    run->process = NULL;
+    jobs_not_told(&mitigator->jobs, run->job);
+    if (!uv_is_active((uv_handle_t *)&notify->retry))
+        not_started(mitigator, error);
+    pump(mitigator);
+}
+
 static const struct process_handlers handlers = {
+    .started = started,
     .output = output_received,
     .error = output_received,
     .ended = ended,
@@ -91,6 +114,7 @@ static void limit_over(uv_timer_t *timer)
 static int start_run(struct mitigator *mitigator, struct run *run, struct job *job)
 {
     struct process_settings settings = {
+        .spawner = mitigator->spawner,
         .program = mitigator->exec,
         .mitigator = mitigator->name,
         .output_longest = OUTPUT_LINE_MAX,
@@ -98,6 +122,7 @@ static int start_run(struct mitigator *mitigator, struct run *run, struct job *j
         .handlers = &handlers,
         .arg = run,
     };
+    struct notify *notify = mitigator->state;
     int error = UV_ENOMEM;
     char *line = job_line(job, uv_now(mitigator->loop));
     struct process *process = line ? process_start(mitigator->loop, &settings, &error) : NULL;
@@ -105,6 +130,7 @@ static int start_run(struct mitigator *mitigator, struct run *run, struct job *j
         free(line);
         return error;
     }
+    notify->starting++;
     run->process = process;
     run->job = job;
     run->op = job_op(job);
@@ -154,12 +180,10 @@ static bool start_runs(struct mitigator *mitigator)
         jobs_told(&mitigator->jobs, job, false); /* the log was all there is to tell */
     while ((job = jobs_next(&mitigator->jobs)) && !notify->over && !uv_is_active((uv_handle_t *)&notify->retry)) {
         struct run *run = free_run(notify);
-        if (!run)
+        if (!run || (notify->pause && notify->starting)) /* after a failure one at a time, until one starts */
             return true;
         int error = start_run(mitigator, run, job);
-        if (error == 0)
-            notify->pause = 0;
-        else
+        if (error != 0)
             not_started(mitigator, error);
     }
     return job && !notify->over;

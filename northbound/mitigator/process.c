@@ -1,13 +1,13 @@
-/* process: three pipes, a timer and a program; over when all its handles are closed. */
+/* process: three pipes, two timers and a program; over when all of them are. */
 #include "northbound/mitigator/process.h"
 
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "northbound/mitigator/output.h"
-#include "northbound/mitigator/spawn.h"
 
 #define READ_SIZE 16384
 #define READ_PAUSE_MS 1 /* after a full read: a program that floods us shares the loop with all others */
@@ -15,13 +15,14 @@
 
 struct process {
     struct process_settings settings;
-    uv_process_t program;
-    uv_pipe_t input, output, error;
+    struct spawned program;
+    uv_pipe_t input, output, error_output;
     uv_timer_t resume;   /* reading, after a pause */
     uv_timer_t deadline; /* for SIGKILL; after the end, for its output */
-    unsigned handles;    /* not closed yet */
+    unsigned parts;      /* handles and the program: not over yet */
     size_t unwritten;    /* bytes */
-    bool started, input_over, exited;
+    int error;           /* why it was not started */
+    bool asked, started, input_over, input_refused, exited;
     int64_t status;
     int signal;
     struct line_reader output_lines, error_lines;
@@ -41,18 +42,24 @@ static void destroy(struct process *process)
     free(process);
 }
 
-static void closed(uv_handle_t *handle)
+static void part_over(struct process *process)
 {
-    struct process *process = handle->data;
-    if (--process->handles > 0)
+    if (--process->parts > 0)
         return;
-    void (*ended)(void *, int64_t, int) = process->started ? process->settings.handlers->ended : NULL;
+    const struct process_handlers *handlers = process->asked ? process->settings.handlers : NULL;
     void *arg = process->settings.arg;
     int64_t status = process->status;
-    int signal = process->signal;
+    int signal = process->signal, error = process->error;
     destroy(process);
-    if (ended)
-        ended(arg, status, signal);
+    if (handlers && error)
+        handlers->started(arg, error);
+    else if (handlers)
+        handlers->ended(arg, status, signal);
+}
+
+static void closed(uv_handle_t *handle)
+{
+    part_over(handle->data);
 }
 
 static void close_handle(void *handle)
@@ -63,18 +70,22 @@ static void close_handle(void *handle)
 
 static void close_all(struct process *process)
 {
-    if (uv_handle_get_type((uv_handle_t *)&process->program) == UV_PROCESS)
-        close_handle(&process->program);
     close_handle(&process->input);
     close_handle(&process->output);
-    close_handle(&process->error);
+    close_handle(&process->error_output);
     close_handle(&process->resume);
     close_handle(&process->deadline);
 }
 
+static struct process *process_of(struct spawned *program)
+{
+    return (struct process *)((char *)program - offsetof(struct process, program));
+}
+
 static bool is_read(const struct process *process)
 {
-    return uv_is_closing((const uv_handle_t *)&process->output) && uv_is_closing((const uv_handle_t *)&process->error);
+    return uv_is_closing((const uv_handle_t *)&process->output) &&
+           uv_is_closing((const uv_handle_t *)&process->error_output);
 }
 
 /* ---- Output ---- */
@@ -91,7 +102,7 @@ static void resume(uv_timer_t *timer);
 static void received(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 {
     struct process *process = stream->data;
-    bool is_error = stream == (uv_stream_t *)&process->error;
+    bool is_error = stream == (uv_stream_t *)&process->error_output;
     struct line_reader *reader = is_error ? &process->error_lines : &process->output_lines;
     line_h *line = is_error ? process->settings.handlers->error : process->settings.handlers->output;
     if (length > 0) {
@@ -118,7 +129,7 @@ static void resume(uv_timer_t *timer)
 {
     struct process *process = timer->data;
     start_reading(&process->output);
-    start_reading(&process->error);
+    start_reading(&process->error_output);
 }
 
 /* ---- The end ---- */
@@ -129,12 +140,12 @@ static void deadline_over(uv_timer_t *timer)
     if (process->exited)
         close_all(process);
     else
-        spawn_signal(&process->program, SIGKILL);
+        spawner_signal(process->settings.spawner, &process->program, SIGKILL);
 }
 
-static void program_exited(uv_process_t *handle, int64_t status, int signal)
+static void program_exited(struct spawned *program, int64_t status, int signal)
 {
-    struct process *process = handle->data;
+    struct process *process = process_of(program);
     process->exited = true;
     process->status = status;
     process->signal = signal;
@@ -143,17 +154,26 @@ static void program_exited(uv_process_t *handle, int64_t status, int signal)
         close_all(process);
     else
         uv_timer_start(&process->deadline, deadline_over, DRAIN_MS, 0);
+    part_over(process);
 }
 
 void process_stop(struct process *process)
 {
     if (process->exited)
         return;
-    spawn_signal(&process->program, SIGTERM);
+    spawner_signal(process->settings.spawner, &process->program, SIGTERM);
     uv_timer_start(&process->deadline, deadline_over, process->settings.kill_ms, 0);
 }
 
 /* ---- Input ---- */
+
+/* Before it is known whether the program was started, a closed pipe says nothing yet. */
+static void input_refused(struct process *process)
+{
+    process->input_refused = true;
+    if (process->started && process->settings.handlers->refused)
+        process->settings.handlers->refused(process->settings.arg);
+}
 
 static void written(uv_write_t *request, int status)
 {
@@ -163,8 +183,8 @@ static void written(uv_write_t *request, int status)
     free(write->text);
     free(write);
     if (status != 0) {
-        if (status != UV_ECANCELED && process->settings.handlers->refused)
-            process->settings.handlers->refused(process->settings.arg);
+        if (status != UV_ECANCELED)
+            input_refused(process);
         return;
     }
     if (process->input_over && process->unwritten == 0)
@@ -208,36 +228,71 @@ void process_close_input(struct process *process)
 
 /* ---- The beginning ---- */
 
-static void init_handles(uv_loop_t *loop, struct process *process)
+static void program_started(struct spawned *program, int error)
+{
+    struct process *process = process_of(program);
+    if (error) {
+        process->error = error;
+        process->exited = true;
+        close_all(process);
+        part_over(process);
+        return;
+    }
+    process->started = true;
+    process->settings.handlers->started(process->settings.arg, 0);
+    if (process->input_refused)
+        input_refused(process);
+}
+
+static void init(uv_loop_t *loop, struct process *process)
 {
     uv_pipe_init(loop, &process->input, 0);
     uv_pipe_init(loop, &process->output, 0);
-    uv_pipe_init(loop, &process->error, 0);
+    uv_pipe_init(loop, &process->error_output, 0);
     uv_timer_init(loop, &process->resume);
     uv_timer_init(loop, &process->deadline);
-    process->program.data = process->input.data = process->output.data = process->error.data = process;
+    process->input.data = process->output.data = process->error_output.data = process;
     process->resume.data = process->deadline.data = process;
-    process->handles = 5;
+    process->parts = 5;
+    process->program.started = program_started;
+    process->program.exited = program_exited;
 }
 
-/* The program runs: what fails now ends it, and the end is reported as any other. */
-static void use_pipes(struct process *process, const uv_file ends[3])
+/* Makes a pipe, of which one end is ours and in use from now on, the other the program's. */
+static int use_pipe(uv_pipe_t *pipe, bool to_program, int *theirs)
 {
-    uv_pipe_t *pipes[3] = {&process->input, &process->output, &process->error};
+    uv_file ends[2];
+    int result = uv_pipe(ends, to_program ? 0 : UV_NONBLOCK_PIPE, to_program ? UV_NONBLOCK_PIPE : 0);
+    if (result != 0)
+        return result;
+    *theirs = ends[!to_program];
+    result = uv_pipe_open(pipe, ends[to_program]);
+    if (result != 0)
+        close(ends[to_program]);
+    return result;
+}
+
+/* Pipes, not socket pairs: a shell cannot open /dev/stdin on a socket. */
+static int ask(struct process *process)
+{
+    const struct process_settings *settings = &process->settings;
+    int ends[3] = {-1, -1, -1};
+    int result = use_pipe(&process->input, true, &ends[0]);
+    if (result == 0)
+        result = use_pipe(&process->output, false, &ends[1]);
+    if (result == 0)
+        result = use_pipe(&process->error_output, false, &ends[2]);
+    if (result == 0)
+        result = spawner_start(settings->spawner, &process->program, settings->program, settings->mitigator, ends);
     for (int i = 0; i < 3; i++) {
-        if (uv_pipe_open(pipes[i], ends[i]) != 0) {
+        if (ends[i] >= 0)
             close(ends[i]);
-            close_handle(pipes[i]);
-            spawn_signal(&process->program, SIGKILL);
-        }
     }
-    start_reading(&process->output);
-    start_reading(&process->error);
+    return result;
 }
 
 struct process *process_start(uv_loop_t *loop, const struct process_settings *settings, int *error)
 {
-    uv_file ends[3];
     struct process *process = calloc(1, sizeof *process);
     *error = UV_ENOMEM;
     if (!process)
@@ -248,20 +303,20 @@ struct process *process_start(uv_loop_t *loop, const struct process_settings *se
         destroy(process);
         return NULL;
     }
-    init_handles(loop, process);
-    *error = spawn_program(loop, &process->program, settings->program, settings->mitigator, program_exited, ends);
-    if (uv_handle_get_type((uv_handle_t *)&process->program) == UV_PROCESS)
-        process->handles++;
+    init(loop, process);
+    *error = ask(process);
     if (*error != 0) {
         close_all(process);
         return NULL;
     }
-    process->started = true;
-    use_pipes(process, ends);
+    process->asked = true;
+    process->parts++;
+    start_reading(&process->output);
+    start_reading(&process->error_output);
     return process;
 }
 
 long process_id(const struct process *process)
 {
-    return uv_process_get_pid(&process->program);
+    return process->program.pid;
 }

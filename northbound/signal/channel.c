@@ -7,6 +7,16 @@
 
 /* ---- Tickets: each for one server name and transport, lent to one channel at a time if it can be ---- */
 
+/* One without a name is of credentials that are not shown any more. */
+static struct ticket *ticket_place(struct link_endpoint *endpoint)
+{
+    for (size_t i = 0; i < endpoint->ticket_count; i++) {
+        if (endpoint->tickets[i].server[0] == '\0' && endpoint->tickets[i].users == 0)
+            return &endpoint->tickets[i];
+    }
+    return endpoint->ticket_count < LINK_TICKETS_MAX ? &endpoint->tickets[endpoint->ticket_count++] : NULL;
+}
+
 static struct ticket *ticket_take(struct link_endpoint *endpoint, const char *server, enum dots_transport transport,
                                   uint64_t now)
 {
@@ -22,11 +32,13 @@ static struct ticket *ticket_take(struct link_endpoint *endpoint, const char *se
         if (!best || ticket->users < best->users || (ticket->users == best->users && ticket->used_at < best->used_at))
             best = ticket;
     }
-    if ((!best || best->users > 0) && endpoint->ticket_count < LINK_TICKETS_MAX) {
-        struct dots_resumption *resumption = dots_resumption_new();
+    if (!best || best->users > 0) {
+        struct ticket *place = ticket_place(endpoint);
+        struct dots_resumption *resumption = place ? dots_resumption_new() : NULL;
 
         if (resumption) {
-            best = &endpoint->tickets[endpoint->ticket_count++];
+            best = place;
+            dots_resumption_free(best->resumption);
             memcpy(best->server, server, strlen(server) + 1);
             best->transport = transport;
             best->resumption = resumption;

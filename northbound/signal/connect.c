@@ -143,7 +143,9 @@ static void lost(struct link *link, uint64_t now)
         link_exchange_restart(link, true);
         if (!link->current || !link->current->configured)
             race_start(link, link->current ? RACE_RETURN : RACE_CONNECT);
-    } else if (purpose == RACE_RETURN) {
+    } else if (purpose == RACE_RENEW && !link->moves) {
+        renew_failed(link, trouble);
+    } else if (purpose == RACE_RETURN || purpose == RACE_RENEW) {
         channel_close(link->current); /* its time is over: MUST use the configured ones (section 4.6) */
         link->current = NULL;
     }
@@ -162,6 +164,8 @@ static void won(struct link *link, size_t candidate, uint64_t now)
     race->attempts[candidate] = NULL;
     eyeballs_remember(&link->endpoint->outcomes, &race->eyeballs, now);
     race_abort(link);
+    if (channel->configured)
+        renew_done(link);
     if (channel->configured && link->redirect.alternate) {
         /* The alternate server was not to be had; do not run after it again at once. */
         redirect_clear(&link->redirect);

@@ -50,12 +50,12 @@ struct delivery *delivery_of(struct northbound *northbound, struct install *inst
 
     if (delivery)
         return delivery;
-    leg = upstream_leg(&northbound->upstreams[cuid->target], cuid);
+    leg = upstream_leg(northbound->upstreams[cuid->target], cuid);
     delivery = leg && listing_of(leg, cuid) ? calloc(1, sizeof(*delivery)) : NULL;
     if (!delivery) {
         if (!northbound->closing)
             log_error("out-of-memory", "upstream %s: mid %u is sent when memory is to be had and the session is new",
-                      northbound->upstreams[cuid->target].config->name, (unsigned)install_mid(install));
+                      northbound->upstreams[cuid->target]->config->name, (unsigned)install_mid(install));
         return NULL;
     }
     delivery->install = install;

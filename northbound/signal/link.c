@@ -32,18 +32,23 @@ bool link_urgent(const struct link *link)
 
 /* ---- What links share ---- */
 
+void link_servers_free(struct server *servers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(servers[i].host);
+        free(servers[i].addresses);
+    }
+}
+
 static void endpoint_free(struct link_endpoint *endpoint)
 {
-    for (size_t i = 0; i < endpoint->server_count; i++) {
-        free(endpoint->servers[i].host);
-        free(endpoint->servers[i].addresses);
-    }
+    link_servers_free(endpoint->servers, endpoint->server_count);
     for (size_t i = 0; i < endpoint->ticket_count; i++)
         dots_resumption_free(endpoint->tickets[i].resumption);
     free(endpoint);
 }
 
-static int copy_server(struct server *to, const struct link_server *from)
+int link_server_copy(struct server *to, const struct link_server *from)
 {
     to->host = strdup(from->host);
     to->port = from->port;
@@ -67,6 +72,7 @@ struct link_endpoint *link_endpoint_open(uv_loop_t *loop, const struct link_endp
                                           .arg = endpoint,
                                           .name = settings->name,
                                           .credentials = settings->credentials,
+                                          .material = settings->material,
                                           .body_max = WIRE_BODY_MAX,
                                           .client_only = true};
 
@@ -77,7 +83,7 @@ struct link_endpoint *link_endpoint_open(uv_loop_t *loop, const struct link_endp
     endpoint->mtu = settings->mtu;
     for (size_t i = 0; i < settings->server_count; i++) {
         endpoint->server_count = i + 1;
-        if (copy_server(&endpoint->servers[i], &settings->servers[i]) != 0)
+        if (link_server_copy(&endpoint->servers[i], &settings->servers[i]) != 0)
             goto memory;
     }
     endpoint->resolver = resolver_new(loop);
@@ -145,6 +151,7 @@ static void link_run(uv_timer_t *timer)
         race_start(link, RACE_PROBE);
     }
     reroute_run(link, now);
+    renew_run(link, now);
     if (!link->closing && link_exchange_due(link) <= now)
         link_exchange_pump(link, now);
     link_schedule(link);
@@ -163,6 +170,7 @@ void link_schedule(struct link *link)
         return;
     due = earlier(channels_due(link), link_exchange_due(link));
     due = earlier(due, reroute_due(link));
+    due = earlier(due, renew_due(link));
     if (link->race)
         due = earlier(due, link->race->due);
     else if (!link->current && !link->waiting)
@@ -195,7 +203,7 @@ struct link *link_open(struct link_endpoint *endpoint, const struct link_setting
     link->wanted = settings->wanted;
     link->retry_at = link_now(link);
     link->race_at = link->retry_at;
-    link->probe_at = link->pump_at = LINK_NEVER;
+    link->probe_at = link->pump_at = link->renew_at = LINK_NEVER;
     pace_init(&link->pace, link->retry_at);
     uv_timer_init(endpoint->loop, &link->timer);
     link->timer.data = link;
@@ -268,6 +276,11 @@ const char *link_text(const struct link *link)
     snprintf(endpoint->text, sizeof(endpoint->text), "%s %s", link->current->host,
              dots_session_text(link->current->session));
     return endpoint->text;
+}
+
+uint32_t link_rtt(const struct link *link)
+{
+    return link->pace.srtt_us;
 }
 
 const uint32_t *link_parameters(const struct link *link)

@@ -38,7 +38,8 @@ struct link_endpoint_settings {
     size_t server_count;
     unsigned transports; /* bits of enum dots_transport */
     struct dots_credentials credentials;
-    unsigned mtu; /* of the path; 0: 1280 */
+    struct dots_material *material; /* instead of credentials; borrowed */
+    unsigned mtu;                   /* of the path; 0: 1280 */
 };
 
 struct link_endpoint;
@@ -46,6 +47,12 @@ struct link_endpoint;
 /* NULL with a sentence in error. Blocks on the files of the credentials. */
 struct link_endpoint *link_endpoint_open(uv_loop_t *loop, const struct link_endpoint_settings *settings, char *error,
                                          size_t error_size);
+/*
+ * Other servers, transports, credentials or MTU (settings->material, not credentials; the name stays). Links that have
+ * a session go on with it until one of the new kind is up; where that cannot be had they stay, unless their server is
+ * not among the servers any more. 0, or -1 out of memory: nothing has changed.
+ */
+int link_endpoint_renew(struct link_endpoint *endpoint, const struct link_endpoint_settings *settings);
 /* Closes its links as well, in order; on_closed when the loop has let go of everything. */
 void link_endpoint_close(struct link_endpoint *endpoint, void (*on_closed)(void *arg), void *arg);
 
@@ -93,8 +100,12 @@ bool link_is_up(const struct link *link);
 /* Is an attack on: chooses the parameter set, how eagerly to connect, and what a silent peer means. */
 void link_set_mitigating(struct link *link, bool mitigating);
 void link_set_sid(struct link *link, uint32_t sid);
+/* Negotiated anew as soon as no attack is on (section 4.5.3). */
+void link_set_wanted(struct link *link, const struct link_parameters *wanted);
 /* "dots1.example.net 192.0.2.10:4646/udp", for logs; "" without a session. Valid until the loop runs. */
 const char *link_text(const struct link *link);
+/* Smoothed round-trip time in microseconds; 0: no estimate. */
+uint32_t link_rtt(const struct link *link);
 /* The parameters in force, negotiated or recommended. */
 const uint32_t *link_parameters(const struct link *link);
 /* Largest message that fits a datagram of the session in use; 0: no session, or TCP. */

@@ -94,6 +94,7 @@ enum race_purpose {
     RACE_RETURN,   /* back from it */
     RACE_AROUND,   /* redirected in a circle: to other configured servers (section 4.6) */
     RACE_PROBE,    /* from TCP to UDP (section 4.3) */
+    RACE_RENEW,    /* with other credentials, or to other servers, after a reload */
 };
 
 struct race_server {
@@ -171,6 +172,8 @@ struct link {
     uint64_t replace_at; /* no second session before this */
     uint64_t silent_at;  /* since when the session in use is silent in an attack; 0: it is not */
     uint64_t probe_at;
+    uint64_t renew_at;             /* LINK_NEVER: the session in use is made with what is configured */
+    bool moves;                    /* its server is not configured any more */
     uint64_t redirect_pause_until; /* an alternate server that cannot be reached is not tried again before */
     struct redirect redirect;
 
@@ -233,6 +236,14 @@ bool link_exchange_answer(struct exchange *exchange, struct channel *channel, co
 void link_exchange_nack(struct exchange *exchange);
 /* RFC 7641 section 3.4. */
 bool link_exchange_fresher(int32_t old, uint64_t old_at, int32_t new, uint64_t new_at);
+
+/* renew.c: servers and credentials that changed */
+void renew_run(struct link *link, uint64_t now);
+uint64_t renew_due(const struct link *link);
+void renew_done(struct link *link);
+void renew_failed(struct link *link, const char *trouble);
+int link_server_copy(struct server *to, const struct link_server *from); /* link.c */
+void link_servers_free(struct server *servers, size_t count);
 
 /* reroute.c: what a 5.03 with an alternate server does. True: the request is sent again there. */
 bool reroute(struct channel *channel, const struct dots_response *response);

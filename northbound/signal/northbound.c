@@ -10,6 +10,7 @@ void north_handle_closed(struct northbound *northbound)
 {
     void (*on_closed)(void *arg) = northbound->on_closed;
     void *arg = northbound->arg;
+    struct upstream *upstream, *after;
     struct leg *leg, *next;
 
     if (--northbound->handles > 0)
@@ -18,7 +19,13 @@ void north_handle_closed(struct northbound *northbound)
     {
         free(leg);
     }
-    free(northbound->upstreams);
+    for (size_t i = 0; i < northbound->upstream_count; i++)
+        upstream_free(northbound->upstreams[i]);
+    DL_FOREACH_SAFE2(northbound->gone, upstream, after, gone_next)
+    {
+        upstream_free(upstream);
+    }
+    free((void *)northbound->upstreams);
     free(northbound->body);
     free(northbound);
     if (on_closed)
@@ -36,7 +43,8 @@ void northbound_close(struct northbound *northbound, void (*on_closed)(void *arg
     northbound->on_closed = on_closed;
     northbound->arg = arg;
     for (size_t i = 0; i < northbound->upstream_count; i++)
-        upstream_close(&northbound->upstreams[i]);
+        if (northbound->upstreams && northbound->upstreams[i])
+            upstream_close(northbound->upstreams[i]);
     uv_close((uv_handle_t *)&northbound->closer, closer_closed);
 }
 
@@ -56,17 +64,19 @@ struct northbound *northbound_open(uv_loop_t *loop, const struct config *config,
     uv_timer_init(loop, &northbound->closer);
     northbound->closer.data = northbound;
     northbound->handles = 1;
-    northbound->upstreams = calloc(config->upstream_count ? config->upstream_count : 1, sizeof(*northbound->upstreams));
+    northbound->upstreams = calloc(config->upstream_count ? config->upstream_count : 1, sizeof(struct upstream *));
     northbound->body = malloc(WIRE_BODY_MAX);
     if (!northbound->upstreams || !northbound->body)
         goto failed;
     for (size_t i = 0; i < config->upstream_count; i++) {
-        struct upstream *upstream = &northbound->upstreams[i];
+        struct upstream_material material = {0};
 
-        *upstream =
-            (struct upstream){.northbound = northbound, .config = &config->upstreams[i], .target = i, .sid_next = 1};
+        if (upstream_material_load(&material, &config->upstreams[i], error, error_size) == 0)
+            northbound->upstreams[i] =
+                upstream_open(northbound, &config->upstreams[i], i, &material, error, error_size);
         northbound->upstream_count++;
-        if (upstream_open(upstream, error, error_size) != 0)
+        upstream_material_free(&material);
+        if (!northbound->upstreams[i])
             goto failed;
     }
     return northbound;
@@ -80,10 +90,12 @@ int northbound_load(struct northbound *northbound, const char *key, size_t key_l
                     size_t value_length)
 {
     for (size_t i = 0; i < northbound->upstream_count; i++) {
-        const char *name = northbound->upstreams[i].config->name;
+        struct upstream *upstream = northbound->upstreams[i];
+        const char *name = upstream ? upstream->config->name : "";
 
-        if (key_length == 4 + strlen(name) && memcmp(key, "sid/", 4) == 0 && memcmp(key + 4, name, key_length - 4) == 0)
-            return sid_load(&northbound->upstreams[i], value, value_length);
+        if (upstream && key_length == 4 + strlen(name) && memcmp(key, "sid/", 4) == 0 &&
+            memcmp(key + 4, name, key_length - 4) == 0)
+            return sid_load(upstream, value, value_length);
     }
     return 0; /* of an upstream that is no longer configured */
 }
@@ -105,12 +117,16 @@ void northbound_start(struct northbound *northbound)
     bool asks = config->recursion != CONFIG_RECURSION_NEVER || config->mitigator_count == 0;
 
     for (size_t i = 0; i < northbound->upstream_count; i++) {
-        struct upstream *upstream = &northbound->upstreams[i];
+        struct upstream *upstream = northbound->upstreams[i];
 
+        if (!upstream || upstream->leaving)
+            continue;
         if (upstream->config->sessions == CONFIG_SESSIONS_SHARED && asks)
             upstream_shared_leg(upstream);
         /* Those who have something there from before. */
-        relay_upstream_cuid_each(northbound->relay, i, NULL, open_leg, upstream);
+        if (!upstream->started)
+            relay_upstream_cuid_each(northbound->relay, i, NULL, open_leg, upstream);
+        upstream->started = true;
     }
 }
 
@@ -119,9 +135,9 @@ int northbound_make_cuid(struct northbound *northbound, size_t target, const str
 {
     const struct upstream *upstream;
 
-    if (target >= northbound->upstream_count)
+    upstream = target < northbound->upstream_count ? northbound->upstreams[target] : NULL;
+    if (!upstream)
         return -1;
-    upstream = &northbound->upstreams[target];
     if (!owner && attempt == 0) {
         memcpy(cuid, upstream->hash, sizeof(upstream->hash));
         return 0;
@@ -132,5 +148,6 @@ int northbound_make_cuid(struct northbound *northbound, size_t target, const str
 void northbound_committed(struct northbound *northbound, uint64_t sequence)
 {
     for (size_t i = 0; i < northbound->upstream_count; i++)
-        sid_committed(&northbound->upstreams[i], sequence);
+        if (northbound->upstreams[i])
+            sid_committed(northbound->upstreams[i], sequence);
 }

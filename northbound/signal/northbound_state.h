@@ -76,11 +76,19 @@ struct leg {
 
 struct upstream {
     struct northbound *northbound;
-    const struct config_upstream *config;
+    const struct config_upstream *config; /* own: what is needed of it when it is not configured any more */
+    struct config_upstream own;
     size_t target;
+    size_t handles; /* legs' timers and the endpoint that are not closed yet */
+    bool started;   /* legs of those who have something there are open */
+    bool fresh;     /* opened by the reload under way */
+    bool leaving;   /* not configured any more, or under another identity: what is there is withdrawn */
+    bool gone;      /* closed: freed with the last handle */
+    struct upstream *gone_prev, *gone_next;
     struct link_endpoint *endpoint;
     struct leg *shared, *legs;
-    size_t down;                                  /* legs without a session */
+    size_t down; /* legs without a session */
+    uint64_t ups, outages, redirect_loops;
     uint64_t alerted_at;                          /* last warning about a single requester's leg */
     char hash[23];                                /* of its credentials: the gateway's cuid */
     uint8_t secret[32];                           /* for derived cuids */
@@ -96,12 +104,13 @@ struct northbound {
     struct relay *relay;
     struct store *store;
     int64_t (*now)(void);
-    struct upstream *upstreams;
+    struct upstream **upstreams; /* by target; NULL: that target is none of ours */
     size_t upstream_count;
-    uint8_t *body;      /* scratch for encoding */
-    uv_timer_t closer;  /* so that on_closed never comes from inside northbound_close */
-    size_t handles;     /* legs' timers, endpoints and the closer that are not closed yet */
-    struct leg *closed; /* linked by sid_next: deliveries may point to them until the relay has let go */
+    struct upstream *gone; /* closed, and not freed yet */
+    uint8_t *body;         /* scratch for encoding */
+    uv_timer_t closer;     /* so that on_closed never comes from inside northbound_close */
+    size_t handles;        /* legs' timers, endpoints and the closer that are not closed yet */
+    struct leg *closed;    /* linked by sid_next: deliveries may point to them until the relay has let go */
     bool closing;
     void (*on_closed)(void *arg);
     void *arg;
@@ -116,8 +125,25 @@ int cuid_derive(const uint8_t secret[32], const char *upstream, const struct req
                 char cuid[23]);
 
 /* upstream.c */
-int upstream_open(struct upstream *upstream, char *error, size_t error_size);
-void upstream_close(struct upstream *upstream);
+/* What of an upstream lies in files. */
+struct upstream_material {
+    struct dots_material *material;
+    uint8_t secret[32];
+    char hash[23];
+};
+/* From any thread. 0, or -1 with a sentence; upstream_material_free in both cases. */
+int upstream_material_load(struct upstream_material *material, const struct config_upstream *config, char *error,
+                           size_t error_size);
+void upstream_material_free(struct upstream_material *material);
+/* NULL with a sentence. */
+struct upstream *upstream_open(struct northbound *northbound, const struct config_upstream *config, size_t target,
+                               const struct upstream_material *material, char *error, size_t error_size);
+/* Other servers or credentials, the same cuids. 0, or -1 out of memory: as before. */
+int upstream_renew(struct upstream *upstream, const struct config_upstream *config,
+                   const struct upstream_material *material);
+void upstream_wanted(struct upstream *upstream); /* session parameters have changed */
+void upstream_close(struct upstream *upstream);  /* it is freed when its handles are closed */
+void upstream_free(struct upstream *upstream);
 /* The leg for requests under this cuid; made when there is none. NULL: out of memory. */
 struct leg *upstream_leg(struct upstream *upstream, const struct upstream_cuid *cuid);
 struct leg *upstream_shared_leg(struct upstream *upstream);

@@ -26,6 +26,7 @@ static void on_up(void *arg)
     struct upstream *upstream = leg->upstream;
     struct northbound *northbound = upstream->northbound;
 
+    upstream->ups++;
     log_debug("session-up", "upstream %s, for %s: %s", upstream->config->name, of_whom(leg), link_text(leg->link));
     if (leg->down) {
         leg->down = false;
@@ -50,6 +51,7 @@ static void on_down(void *arg, const char *text)
     if (leg->down)
         return;
     leg->down = true;
+    upstream->outages++;
     if (upstream->down++ == 0) /* once an outage, not once a leg */
         log_warning("upstream-down", "upstream %s: %s. %s", upstream->config->name, text,
                     upstream->northbound->config->fan_out == CONFIG_FAN_OUT_SERIAL
@@ -65,6 +67,7 @@ static void on_alert(void *arg, const char *event, const char *text)
     struct upstream *upstream = leg->upstream;
     uint64_t now = uv_now(upstream->northbound->loop);
 
+    upstream->redirect_loops += strcmp(event, "redirect-loop") == 0;
     /* What befalls an upstream befalls all its legs: one of them is said, the others are for debugging. */
     if (!leg->shared && upstream->alerted_at && now - upstream->alerted_at < NORTH_ALERT_MS) {
         log_debug(event, "upstream %s, for %s: %s", upstream->config->name, of_whom(leg), text);
@@ -108,16 +111,28 @@ static const struct link_handlers handlers = {.up = on_up,
 
 /* ---- Legs ---- */
 
+/* At the end of all they are freed together: deliveries may still point there. */
+static void handle_closed(struct upstream *upstream)
+{
+    struct northbound *northbound = upstream->northbound;
+
+    if (--upstream->handles == 0 && upstream->gone && !northbound->closing) {
+        DL_DELETE2(northbound->gone, upstream, gone_prev, gone_next);
+        upstream_free(upstream);
+    }
+    north_handle_closed(northbound);
+}
+
 static void leg_free(uv_handle_t *handle)
 {
     struct leg *leg = handle->data;
-    struct northbound *northbound = leg->upstream->northbound;
+    struct upstream *upstream = leg->upstream;
 
-    if (northbound->closing)
-        DL_APPEND2(northbound->closed, leg, sid_prev, sid_next);
+    if (upstream->northbound->closing)
+        DL_APPEND2(upstream->northbound->closed, leg, sid_prev, sid_next);
     else
         free(leg);
-    north_handle_closed(northbound);
+    handle_closed(upstream);
 }
 
 static void leg_close(struct leg *leg)
@@ -199,6 +214,12 @@ static void wanted(uint32_t to[WIRE_CONFIG_PARAMETERS], const struct config_sess
     to[WIRE_ACK_RANDOM_FACTOR] = from->ack_random_factor.current;
 }
 
+static void wanted_of(struct link_parameters *to, const struct config *config)
+{
+    wanted(to->mitigating, &config->mitigating);
+    wanted(to->idle, &config->idle);
+}
+
 static struct leg *leg_new(struct upstream *upstream, struct requester *owner, const char *key)
 {
     struct northbound *northbound = upstream->northbound;
@@ -212,8 +233,7 @@ static struct leg *leg_new(struct upstream *upstream, struct requester *owner, c
     leg->shared = key == NULL;
     leg->idle_since = uv_now(northbound->loop);
     settings.mitigating = mitigating(leg);
-    wanted(settings.wanted.mitigating, &northbound->config->mitigating);
-    wanted(settings.wanted.idle, &northbound->config->idle);
+    wanted_of(&settings.wanted, northbound->config);
     if (key) {
         snprintf(leg->key, sizeof(leg->key), "%s", key);
         HASH_ADD_STR(upstream->legs, key, leg);
@@ -232,12 +252,13 @@ static struct leg *leg_new(struct upstream *upstream, struct requester *owner, c
     uv_timer_init(northbound->loop, &leg->timer);
     leg->timer.data = leg;
     northbound->handles++;
+    upstream->handles++;
     return leg;
 }
 
 struct leg *upstream_shared_leg(struct upstream *upstream)
 {
-    if (!upstream->shared && !upstream->northbound->closing)
+    if (!upstream->shared && !upstream->northbound->closing && !upstream->gone)
         upstream->shared = leg_new(upstream, NULL, NULL);
     return upstream->shared;
 }
@@ -249,7 +270,7 @@ struct leg *upstream_leg(struct upstream *upstream, const struct upstream_cuid *
 
     if (!cuid->owner)
         return upstream_shared_leg(upstream);
-    if (upstream->northbound->closing)
+    if (upstream->northbound->closing || upstream->gone)
         return NULL;
     snprintf(key, sizeof(key), "%s\x1f%s", cuid->owner->cdid, cuid->owner->cuid);
     HASH_FIND_STR(upstream->legs, key, leg);
@@ -262,56 +283,135 @@ struct leg *upstream_leg(struct upstream *upstream, const struct upstream_cuid *
 
 /* ---- The upstream ---- */
 
-int upstream_open(struct upstream *upstream, char *error, size_t error_size)
+static struct dots_credentials credentials_of(const struct config_upstream *config)
 {
-    const struct config_upstream *config = upstream->config;
-    struct link_server servers[LINK_SERVERS_MAX];
-    struct link_endpoint_settings settings = {.name = upstream->northbound->config->gateway.name,
-                                              .servers = servers,
-                                              .server_count = config->server_count,
-                                              .transports = config->transports,
-                                              .credentials = {.certificate = config->credentials.certificate,
-                                                              .private_key = config->credentials.private_key,
-                                                              .trust_anchors = config->credentials.trust_anchors,
-                                                              .psk_identity = config->credentials.psk_identity,
-                                                              .psk_key = config->credentials.psk_key.at,
-                                                              .psk_key_length = config->credentials.psk_key.length},
-                                              .mtu = config->mtu};
+    return (struct dots_credentials){.certificate = config->credentials.certificate,
+                                     .private_key = config->credentials.private_key,
+                                     .trust_anchors = config->credentials.trust_anchors,
+                                     .psk_identity = config->credentials.psk_identity,
+                                     .psk_key = config->credentials.psk_key.at,
+                                     .psk_key_length = config->credentials.psk_key.length};
+}
+
+int upstream_material_load(struct upstream_material *material, const struct config_upstream *config, char *error,
+                           size_t error_size)
+{
+    struct dots_credentials credentials = credentials_of(config);
     char reason[256] = "";
 
+    if (cuid_secret(&config->credentials, material->secret, reason, sizeof(reason)) == 0 &&
+        dots_credentials_hash(&credentials, material->hash) == 0)
+        material->material = dots_material_load(&credentials, reason, sizeof(reason));
+    if (material->material)
+        return 0;
+    snprintf(error, error_size, "upstream %s: %s", config->name, reason[0] ? reason : "its credentials cannot be used");
+    return -1;
+}
+
+void upstream_material_free(struct upstream_material *material)
+{
+    dots_material_free(material->material);
+    memset(material, 0, sizeof(*material));
+}
+
+static void settings_of(struct link_endpoint_settings *settings, struct link_server servers[LINK_SERVERS_MAX],
+                        const struct config_upstream *config, const struct upstream_material *material)
+{
     _Static_assert((int)CONFIG_UDP == (int)DOTS_UDP && (int)CONFIG_TCP == (int)DOTS_TCP,
                    "transports are the same bits");
-    if (config->server_count > LINK_SERVERS_MAX) {
-        snprintf(error, error_size, "upstream %s has %zu servers; %u is the most", config->name, config->server_count,
-                 LINK_SERVERS_MAX);
-        return -1;
-    }
+    *settings = (struct link_endpoint_settings){.servers = servers,
+                                                .server_count = config->server_count,
+                                                .transports = config->transports,
+                                                .material = material->material,
+                                                .mtu = config->mtu};
     for (size_t i = 0; i < config->server_count; i++)
         servers[i] = (struct link_server){.host = config->servers[i].host,
                                           .port = config->servers[i].port,
                                           .addresses = (const char *const *)config->servers[i].addresses.at,
                                           .address_count = config->servers[i].addresses.count};
-    if (cuid_secret(&config->credentials, upstream->secret, reason, sizeof(reason)) == 0 &&
-        dots_credentials_hash(&settings.credentials, upstream->hash) == 0)
-        upstream->endpoint = link_endpoint_open(upstream->northbound->loop, &settings, reason, sizeof(reason));
-    if (!upstream->endpoint) {
-        snprintf(error, error_size, "upstream %s: %s", config->name,
-                 reason[0] ? reason : "its credentials cannot be used");
-        return -1;
+}
+
+static void take(struct upstream *upstream, const struct config_upstream *config,
+                 const struct upstream_material *material)
+{
+    upstream->own.identity = config->identity;
+    upstream->own.sessions = config->sessions;
+    upstream->own.insert_cdid = config->insert_cdid;
+    memcpy(upstream->hash, material->hash, sizeof(upstream->hash));
+    memcpy(upstream->secret, material->secret, sizeof(upstream->secret));
+}
+
+struct upstream *upstream_open(struct northbound *northbound, const struct config_upstream *config, size_t target,
+                               const struct upstream_material *material, char *error, size_t error_size)
+{
+    struct upstream *upstream = calloc(1, sizeof(*upstream));
+    struct link_server servers[LINK_SERVERS_MAX];
+    struct link_endpoint_settings settings;
+    char reason[256] = "out of memory";
+
+    if (config->server_count > LINK_SERVERS_MAX) {
+        snprintf(error, error_size, "upstream %s has %zu servers; %u is the most", config->name, config->server_count,
+                 LINK_SERVERS_MAX);
+        free(upstream);
+        return NULL;
     }
-    upstream->northbound->handles++;
+    if (upstream)
+        upstream->own.name = strdup(config->name);
+    if (upstream && upstream->own.name) {
+        upstream->northbound = northbound;
+        upstream->config = &upstream->own;
+        upstream->target = target;
+        upstream->sid_next = 1;
+        take(upstream, config, material);
+        settings_of(&settings, servers, config, material);
+        settings.name = northbound->config->gateway.name;
+        upstream->endpoint = link_endpoint_open(northbound->loop, &settings, reason, sizeof(reason));
+    }
+    if (!upstream || !upstream->endpoint) {
+        snprintf(error, error_size, "upstream %s: %s", config->name, reason);
+        upstream_free(upstream);
+        return NULL;
+    }
+    northbound->handles++;
+    upstream->handles++;
+    return upstream;
+}
+
+int upstream_renew(struct upstream *upstream, const struct config_upstream *config,
+                   const struct upstream_material *material)
+{
+    struct link_server servers[LINK_SERVERS_MAX];
+    struct link_endpoint_settings settings;
+
+    settings_of(&settings, servers, config, material);
+    if (link_endpoint_renew(upstream->endpoint, &settings) != 0)
+        return -1;
+    take(upstream, config, material);
     return 0;
+}
+
+void upstream_wanted(struct upstream *upstream)
+{
+    struct link_parameters parameters;
+    struct leg *leg;
+
+    wanted_of(&parameters, upstream->northbound->config);
+    if (upstream->shared)
+        link_set_wanted(upstream->shared->link, &parameters);
+    for (leg = upstream->legs; leg; leg = leg->hh.next)
+        link_set_wanted(leg->link, &parameters);
 }
 
 static void endpoint_closed(void *arg)
 {
-    north_handle_closed(arg);
+    handle_closed(arg);
 }
 
 void upstream_close(struct upstream *upstream)
 {
     struct leg *leg, *next;
 
+    upstream->gone = true;
     if (upstream->shared)
         leg_close(upstream->shared);
     HASH_ITER(hh, upstream->legs, leg, next)
@@ -319,6 +419,13 @@ void upstream_close(struct upstream *upstream)
         leg_close(leg);
     }
     if (upstream->endpoint)
-        link_endpoint_close(upstream->endpoint, endpoint_closed, upstream->northbound);
+        link_endpoint_close(upstream->endpoint, endpoint_closed, upstream);
     upstream->endpoint = NULL;
+}
+
+void upstream_free(struct upstream *upstream)
+{
+    if (upstream)
+        free(upstream->own.name);
+    free(upstream);
 }

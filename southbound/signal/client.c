@@ -14,13 +14,23 @@ struct identity_row {
     enum config_identity_kind kind;
     const uint8_t *key;
     size_t key_length;
-    struct south_client *client;
+    size_t client_at; /* in the table */
     const struct config_client_identity *config;
 };
 
+/* A client of the old table: which one it is in the new one, or what is left of it. */
+struct meeting {
+    struct south_client *old;
+    size_t at, named_at;        /* of its place in the new table */
+    struct config_client *last; /* it is gone; else NULL */
+};
+
 struct south_clients {
-    struct south_client *clients;
+    struct south_client **clients;
     size_t client_count;
+    struct meeting *meetings;
+    size_t meeting_count;
+    bool keys_changed;
     struct south_client **named; /* by name */
     struct identity_row *rows;
     size_t row_count;
@@ -129,14 +139,14 @@ static int client_fill(struct south_client *client, const struct config_client *
     return client->grant ? 0 : -1;
 }
 
-static void rows_add(struct south_clients *clients, struct south_client *client, char **text)
+static void rows_add(struct south_clients *clients, const struct south_client *client, char **text)
 {
     for (size_t i = 0; i < client->config->identity_count; i++) {
         const struct config_client_identity *identity = &client->config->identities[i];
         struct identity_row *row = &clients->rows[clients->row_count];
         char canonical[SAN_MAX];
 
-        *row = (struct identity_row){.kind = identity->kind, .client = client, .config = identity};
+        *row = (struct identity_row){.kind = identity->kind, .client_at = client->at, .config = identity};
         if (identity->kind == CONFIG_IDENTITY_SPKI) {
             row->key = identity->spki;
             row->key_length = sizeof(identity->spki);
@@ -169,9 +179,13 @@ struct south_clients *south_clients_new(const struct config *config)
     if (!clients->clients || !clients->named || !clients->rows || !clients->texts)
         goto fail;
     for (size_t i = 0; i < config->client_count; i++) {
-        struct south_client *client = &clients->clients[i];
+        struct south_client *client = calloc(1, sizeof(*client));
 
-        clients->client_count++;
+        if (!client)
+            goto fail;
+        client->at = i;
+        client->references = 1;
+        clients->clients[clients->client_count++] = client;
         if (client_fill(client, &config->clients[i]) != 0)
             goto fail;
         clients->named[i] = client;
@@ -185,13 +199,45 @@ fail:
     return NULL;
 }
 
+static void last_free(struct config_client *last)
+{
+    if (last)
+        free(last->name);
+    free(last);
+}
+
+static void meetings_free(struct south_clients *clients)
+{
+    for (size_t i = 0; i < clients->meeting_count; i++)
+        last_free(clients->meetings[i].last);
+    free(clients->meetings);
+    clients->meetings = NULL;
+    clients->meeting_count = 0;
+}
+
+struct south_client *south_client_ref(struct south_client *client)
+{
+    client->references++;
+    return client;
+}
+
+void south_client_unref(struct south_client *client)
+{
+    if (!client || --client->references > 0)
+        return;
+    scope_grant_release(client->grant);
+    last_free(client->last);
+    free(client);
+}
+
 void south_clients_free(struct south_clients *clients)
 {
     if (!clients)
         return;
     for (size_t i = 0; i < clients->client_count; i++)
-        scope_grant_release(clients->clients[i].grant);
-    free(clients->clients);
+        south_client_unref(clients->clients[i]);
+    meetings_free(clients);
+    free((void *)clients->clients);
     free((void *)clients->named);
     free(clients->rows);
     free(clients->texts);
@@ -212,7 +258,7 @@ struct south_client *south_clients_match(const struct south_clients *clients, co
 
     if (identity->psk) {
         row = row_find(clients, CONFIG_IDENTITY_PSK, identity->psk_identity, strlen(identity->psk_identity));
-        return row ? row->client : NULL;
+        return row ? clients->clients[row->client_at] : NULL;
     }
     row = row_find(clients, CONFIG_IDENTITY_SPKI, identity->spki_sha256, sizeof(identity->spki_sha256));
     for (size_t i = 0; i < identity->san_count && !row; i++) {
@@ -222,7 +268,7 @@ struct south_client *south_clients_match(const struct south_clients *clients, co
         if (length > 0)
             row = row_find(clients, CONFIG_IDENTITY_SAN, canonical, length);
     }
-    return row ? row->client : NULL;
+    return row ? clients->clients[row->client_at] : NULL;
 }
 
 struct south_client *south_clients_named(const struct south_clients *clients, const char *name)
@@ -245,4 +291,118 @@ const uint8_t *south_clients_psk(const struct south_clients *clients, const char
         return NULL;
     *key_length = row->config->psk_key.length;
     return row->config->psk_key.at;
+}
+
+/* ---- Reload ---- */
+
+/* Does every PSK identity of the old one that is still there have the key that it had? */
+static bool same_keys(const struct south_clients *clients, const struct config_client *old)
+{
+    for (size_t i = 0; i < old->identity_count; i++) {
+        const struct config_client_identity *identity = &old->identities[i];
+        const uint8_t *key;
+        size_t length;
+
+        if (identity->kind != CONFIG_IDENTITY_PSK)
+            continue;
+        key = south_clients_psk(clients, identity->name, strlen(identity->name), &length);
+        if (key && (length != identity->psk_key.length || memcmp(key, identity->psk_key.at, length) != 0))
+            return false;
+    }
+    return true;
+}
+
+/* Enough of it to speak of it until nobody refers to it. */
+static struct config_client *last_of(const struct config_client *config)
+{
+    struct config_client *last = calloc(1, sizeof(*last));
+
+    if (!last)
+        return NULL;
+    last->name = strdup(config->name);
+    last->limits = config->limits;
+    last->supplies_cdid = config->supplies_cdid;
+    if (last->name)
+        return last;
+    free(last);
+    return NULL;
+}
+
+/* Both tables are sorted by name: one pass. */
+int south_clients_meet(struct south_clients *clients, const struct south_clients *old)
+{
+    size_t next = 0;
+
+    clients->meetings = calloc(old->client_count + 1, sizeof(*clients->meetings));
+    if (!clients->meetings)
+        return -1;
+    for (size_t i = 0; i < old->client_count; i++) {
+        struct meeting *meeting = &clients->meetings[clients->meeting_count++];
+        const struct config_client *before = old->named[i]->config;
+        int order = -1;
+
+        meeting->old = old->named[i];
+        while (next < clients->client_count && (order = strcmp(clients->named[next]->config->name, before->name)) < 0)
+            next++;
+        if (next < clients->client_count && order == 0) {
+            meeting->named_at = next;
+            meeting->at = clients->named[next]->at;
+        } else {
+            meeting->last = last_of(before);
+            if (!meeting->last)
+                return -1;
+        }
+        clients->keys_changed = clients->keys_changed || !same_keys(clients, before);
+    }
+    return 0;
+}
+
+bool south_clients_keys_changed(const struct south_clients *clients)
+{
+    return clients->keys_changed;
+}
+
+/* The old object takes what is new of it, and its place; the new one goes with the old table. */
+static void meet_again(struct south_clients *clients, struct south_clients *old, const struct meeting *meeting)
+{
+    struct south_client *stays = meeting->old, *goes = clients->clients[meeting->at];
+    const struct config_client *config = stays->config;
+    struct scope_grant_prepared *grant = stays->grant;
+
+    stays->config = goes->config;
+    stays->grant = goes->grant;
+    stays->limits = goes->limits;
+    goes->config = config;
+    goes->grant = grant;
+    old->clients[stays->at] = goes;
+    stays->at = meeting->at;
+    clients->clients[meeting->at] = clients->named[meeting->named_at] = stays;
+}
+
+static void part(struct south_clients *old, struct meeting *meeting)
+{
+    struct south_client *gone = meeting->old;
+
+    old->clients[gone->at] = NULL;
+    gone->gone = true;
+    gone->config = gone->last = meeting->last;
+    meeting->last = NULL;
+    south_client_unref(gone);
+}
+
+void south_clients_adopt(struct south_clients *clients, struct south_clients *old)
+{
+    for (size_t i = 0; i < clients->meeting_count; i++) {
+        struct meeting *meeting = &clients->meetings[i];
+
+        if (meeting->last)
+            part(old, meeting);
+        else
+            meet_again(clients, old, meeting);
+    }
+    /* They are freed with what is to be freed, so that the loop does not. */
+    old->meetings = clients->meetings;
+    old->meeting_count = clients->meeting_count;
+    clients->meetings = NULL;
+    clients->meeting_count = 0;
 }

@@ -83,6 +83,31 @@ static int keep(struct southbound *southbound, struct south_peer *peer, const st
     return adopt(peer, asked);
 }
 
+static void forget(struct southbound *southbound, struct south_peer *peer)
+{
+    char key[STORE_KEY_MAX];
+
+    if (store_delete(southbound->store, STORE_SESSION_CONFIG, key, key_of(peer, key)) == 0)
+        store_submit(southbound->store);
+    install(peer, NULL);
+}
+
+void south_config_review(struct southbound *southbound, struct south_peer *peer)
+{
+    uint8_t record[SOUTH_PARAMETERS_RECORD];
+    struct south_negotiated decoded;
+
+    if (peer->negotiated && peer->client->gone)
+        forget(southbound, peer);
+    if (!southbound->review_config || peer->client->gone)
+        return;
+    /* As after a restart: what is not acceptable any more is left out. */
+    if (peer->negotiated && south_parameters_decode(southbound->config, record,
+                                                    south_parameters_encode(peer->negotiated, record), &decoded) == 0)
+        *peer->negotiated = decoded;
+    changed(southbound, peer);
+}
+
 /* ---- Requests ---- */
 
 static void refuse_full(struct south_session *session, const struct dots_request *request)
@@ -214,7 +239,7 @@ void southbound_committed(struct southbound *southbound, uint64_t sequence)
         if (held->code == DOTS_CODE(2, 2))
             response.max_age = DOTS_NO_MAX_AGE;
         DL_DELETE(southbound->storing, held);
-        dots_reply(held->exchange, &response);
+        south_answer(held->exchange, &response);
         south_held_free(southbound, held);
     }
 }

@@ -39,7 +39,7 @@ void south_heartbeat_arm(struct south_session *session)
     if (session->down)
         return;
     if (session->standing != SOUTH_SERVED) {
-        at = session->up_ms + SOUTH_STANDING_MS;
+        at = session->closes_ms;
     } else if (interval_ms(session) > 0) {
         int64_t silent_at = now + patience_ms(session) - silence_ms(session);
 
@@ -100,8 +100,10 @@ static void send_heartbeat(struct south_session *session)
     session->next_heartbeat_ms = now + south_jitter(southbound, interval_ms(session));
     if (!request.body)
         return;
-    if (session->awaiting)
+    if (session->awaiting) {
+        southbound->counters.heartbeats_missed++;
         dots_forget(session->session, &session->heartbeat_token);
+    }
     dots_token_new(&session->heartbeat_token);
     session->awaiting = true;
     session->sent_heartbeat_ms = now;
@@ -129,8 +131,7 @@ void south_heartbeat_due(struct south_session *session)
     int64_t now = southbound->now();
 
     if (session->standing != SOUTH_SERVED) {
-        log_info("session-closed", "%s: it was not served", dots_session_text(session->session));
-        dots_session_close(session->session);
+        south_review_close(session);
         return;
     }
     if (interval_ms(session) > 0 && silence_ms(session) >= patience_ms(session)) {

@@ -155,24 +155,31 @@ static bool send_body(struct south_observer *observer, const uint8_t *body, size
 }
 
 /* A non-2.xx notification has no Observe option and ends the observation (RFC 7641 section 3.2). */
-static void send_end(struct south_observer *observer, uint8_t code, const char *text)
+bool south_notify_end(struct south_observer *observer, uint8_t code, int32_t format, int64_t max_age,
+                      const uint8_t *body, size_t length)
 {
     struct south_session *session = observer->session;
     struct dots_token token = observer->key.token;
     struct dots_request request;
     struct dots_response response = {
         .code = code,
-        .content_format = -1,
-        .max_age = DOTS_NO_MAX_AGE,
+        .content_format = format,
+        .max_age = max_age,
         .observe = -1,
-        .body = (const uint8_t *)text,
-        .body_length = strlen(text),
+        .body = body,
+        .body_length = length,
     };
 
     rebuild(observer, &request);
     dots_notify(session->session, &token, &request, &response);
     if (!session->down)
         south_observe_end(session, &token);
+    return !session->down;
+}
+
+static void send_end(struct south_observer *observer, uint8_t code, const char *text)
+{
+    south_notify_end(observer, code, -1, DOTS_NO_MAX_AGE, (const uint8_t *)text, strlen(text));
 }
 
 static void send_message(struct south_observer *observer, const struct wire_message *message, enum wire_status status,

@@ -31,12 +31,13 @@ struct south_peer *south_peer_get(struct southbound *southbound, struct south_cl
     if (!peer)
         return NULL;
     peer->key = key;
-    peer->client = client;
+    peer->client = south_client_ref(client);
     peer->closed = true;
     peer->timer.kind = SOUTH_TIMER_PEER;
     HASH_ADD(hh, southbound->peers, key, sizeof(key), peer);
     if (peer->hh.tbl)
         return peer;
+    south_client_unref(client);
     free(peer);
     return NULL;
 }
@@ -46,7 +47,10 @@ void south_peer_release(struct southbound *southbound, struct south_peer *peer)
     if (peer->sessions || peer->requesters || peer->negotiated || peer->held)
         return;
     south_timer_cancel(southbound, &peer->timer);
+    if (southbound->review_next == peer)
+        southbound->review_next = peer->hh.next;
     HASH_DEL(southbound->peers, peer);
+    south_client_unref(peer->client);
     free(peer);
 }
 
@@ -112,7 +116,9 @@ void south_peer_left(struct southbound *southbound, struct south_peer *peer, str
     DL_DELETE(peer->sessions, session);
     if (peer->sessions)
         return;
-    peer->closed = southbound->closing || (reason == DOTS_DOWN_CLOSED && !session->lost);
+    /* Who was sent elsewhere, or away, is not lost, however it left. */
+    peer->closed = southbound->closing || southbound->draining || peer->client->gone ||
+                   (reason == DOTS_DOWN_CLOSED && !session->lost);
     if (!peer->closed && peer->requesters && !peer->losing)
         south_timer_set(southbound, &peer->timer,
                         southbound->now() + (session->lost ? 0 : patience_ms(southbound, peer)));
@@ -126,6 +132,7 @@ void south_peer_due(struct southbound *southbound, struct south_peer *peer)
     if (!peer->losing) {
         peer->losing = true;
         peer->loss++;
+        southbound->counters.signals_lost++;
         log_warning("signal-lost",
                     "client %s: nothing heard and no session left; its preconfigured mitigations are activated",
                     peer->client->config->name);
@@ -187,7 +194,7 @@ void south_peer_uses(struct southbound *southbound, struct south_peer *peer, str
     DL_APPEND(peer->requesters, ours);
     south_peer_follow(southbound, ours);
     /* Its answer came when the peer was gone already: the peer has its time to come back. */
-    if (!peer->sessions && !peer->closed && !peer->losing)
+    if (!peer->sessions && !peer->closed && !peer->losing && !peer->client->gone)
         south_timer_set(southbound, &peer->timer, southbound->now() + patience_ms(southbound, peer));
 }
 

@@ -4,6 +4,7 @@
  * names the parameter, and changes nothing.
  */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,13 +68,31 @@ static void put_free(struct south_put *put)
 
     south_resolve_cancel(&put->waiter);
     south_timer_cancel(southbound, &put->timer);
+    if (put->control.under_way)
+        southbound->aliases.cancel(southbound->aliases.arg, &put->control);
     DL_DELETE(southbound->puts, put);
     southbound->put_count--;
     wire_free(put->message);
+    scope_unref(put->expanded);
     free(put);
 }
 
-static void put_finish(struct south_put *put)
+/* RFC 9133 figure 1: the ACLs that are not as they were to be. */
+static void reply_uncontrolled(struct south_put *put)
+{
+    struct southbound *southbound = put->southbound;
+    const struct wire_scope *asked = &put->message->scopes[0];
+    struct wire_scope scope = {
+        .has_mid = true, .mid = put->mid, .trigger = true, .acls = asked->acls, .acl_count = asked->acl_count};
+    struct wire_message message = {.type = WIRE_MITIGATION, .scopes = &scope, .scope_count = 1};
+
+    south_log_refusal(southbound, put->held->peer->client, DOTS_CODE(5, 3), "acl-list: the ACLs could not be changed");
+    south_reply_message(southbound, put->held->exchange, DOTS_CODE(5, 3), SOUTH_FULL_MAX_AGE, -1, &message);
+    south_held_free(southbound, put->held);
+    put_free(put);
+}
+
+static void put_hand_over(struct south_put *put)
 {
     struct south_held *held = put->held;
 
@@ -88,6 +107,48 @@ static void put_refuse(struct south_put *put, uint8_t code, int64_t max_age, con
     south_reply_text(put->held->exchange, code, max_age, reason);
     south_held_free(put->southbound, put->held);
     put_free(put);
+}
+
+/* There may have been a reload while it waited. False: refused and freed. */
+static bool put_still_allowed(struct south_put *put)
+{
+    const struct south_client *client = put->held->peer->client;
+    char reason[SOUTH_REASON_MAX];
+    uint8_t code = client->gone ? DOTS_CODE(4, 1) : 0;
+
+    if (client->gone)
+        snprintf(reason, sizeof(reason), "this client is not configured here any more");
+    else
+        code = south_target_allowed(&put->message->scopes[0], client->grant, reason);
+    if (code != 0)
+        put_refuse(put, code, DOTS_NO_MAX_AGE, reason);
+    return code == 0;
+}
+
+static void put_controlled(void *arg, bool kept)
+{
+    if (!kept)
+        reply_uncontrolled(arg);
+    else if (put_still_allowed(arg))
+        put_hand_over(arg);
+}
+
+/* Filters first (RFC 9133): when they fail the request does, and the client asks again without them. */
+static void put_finish(struct south_put *put)
+{
+    struct southbound *southbound = put->southbound;
+    const struct wire_scope *scope = &put->message->scopes[0];
+
+    if (!put_still_allowed(put))
+        return;
+    if (scope->acl_count == 0) {
+        put_hand_over(put);
+        return;
+    }
+    south_timer_cancel(southbound, &put->timer);
+    put->control = (struct south_control){.done = put_controlled, .arg = put};
+    southbound->aliases.control(southbound->aliases.arg, put->held->peer->client->config->name, put->held->cuid,
+                                scope->acls, scope->acl_count, &put->control);
 }
 
 /* False: refused and freed. */
@@ -179,18 +240,30 @@ void south_puts_drop(struct southbound *southbound)
 
 /* 0, or the code of the refusal and its reason. */
 static uint8_t check(const struct south_session *session, const struct dots_request *request,
-                     const struct wire_scope *scope, char reason[SOUTH_REASON_MAX])
+                     const struct south_path *path, struct wire_scope *scope, struct scope **expanded,
+                     char reason[SOUTH_REASON_MAX])
 {
     uint8_t code = south_target_complete(scope, request->if_match, reason);
 
+    if (code == 0 && scope->acl_count > 0) {
+        const struct southbound *southbound = session->southbound;
+        const struct requester *requester = relay_requester_find(southbound->relay, path->cdid, path->cuid);
+
+        code = south_control_check(&southbound->aliases, session->client->config->name, path, scope,
+                                   scope->trigger || (requester && requester->active_count > 0),
+                                   requester && relay_mitigation_find(requester, path->mid), reason);
+    }
+    if (code == 0 && scope->target.aliases.count > 0)
+        code = south_alias_expand(&session->southbound->aliases, session->client->config->name, path, &scope->target,
+                                  expanded, reason);
     if (code == 0)
         code = south_target_allowed(scope, session->client->grant, reason);
     return code;
 }
 
-/* Takes the message over, waits for DNS when there are names and room to wait. */
+/* Takes message and expanded over, waits for DNS when there are names and room to wait. */
 static void take(struct south_session *session, const struct dots_request *request, const struct south_path *path,
-                 struct wire_message *message)
+                 struct wire_message *message, struct scope *expanded)
 {
     struct southbound *southbound = session->southbound;
     const struct wire_target *target = &message->scopes[0].target;
@@ -201,19 +274,30 @@ static void take(struct south_session *session, const struct dots_request *reque
     if (!held) {
         south_refuse(session, request->exchange, DOTS_CODE(5, 3), SOUTH_FULL_MAX_AGE, "the server is out of memory");
         wire_free(message);
+        scope_unref(expanded);
         return;
     }
-    if (target->fqdns.count + target->uris.count > 0 && southbound->put_count < SOUTH_PUTS_MAX)
+    if (target->fqdns.count + target->uris.count + message->scopes[0].acl_count > 0 &&
+        southbound->put_count < SOUTH_PUTS_MAX)
         put = calloc(1, sizeof(*put));
+    if (!put && message->scopes[0].acl_count > 0) {
+        south_held_free(southbound, held);
+        south_refuse(session, request->exchange, DOTS_CODE(5, 3), SOUTH_BUSY_MAX_AGE, "too many requests wait already");
+        wire_free(message);
+        scope_unref(expanded);
+        return;
+    }
     if (!put) {
         hand_over(southbound, held, &message->scopes[0], path->mid, request->if_match, hop_limit);
         wire_free(message);
+        scope_unref(expanded);
         return;
     }
     *put = (struct south_put){
         .southbound = southbound,
         .held = held,
         .message = message,
+        .expanded = expanded,
         .mid = path->mid,
         .if_match = request->if_match,
         .hop_limit = hop_limit,
@@ -231,6 +315,7 @@ void south_put(struct south_session *session, const struct dots_request *request
     struct southbound *southbound = session->southbound;
     struct relay_requester requester = south_relay_requester(session->peer, path->cdid, path->cuid);
     struct wire_message *message;
+    struct scope *expanded = NULL;
     char reason[SOUTH_REASON_MAX];
     uint8_t code;
 
@@ -247,14 +332,15 @@ void south_put(struct south_session *session, const struct dots_request *request
 
         put.hop_limit = request->hop_limit > 0 ? (uint8_t)request->hop_limit : 0;
         refuse_cuid(southbound, &put, session->client, request->exchange);
-    } else if ((code = check(session, request, &message->scopes[0], reason)) != 0) {
+    } else if ((code = check(session, request, path, &message->scopes[0], &expanded, reason)) != 0) {
         south_refuse(session, request->exchange, code, DOTS_NO_MAX_AGE, reason);
     } else if (store_failing(southbound->store)) {
         south_refuse(session, request->exchange, DOTS_CODE(5, 3), SOUTH_STORE_MAX_AGE,
                      "this server cannot write its state at the moment; try again");
     } else {
-        take(session, request, path, message);
+        take(session, request, path, message, expanded);
         return;
     }
+    scope_unref(expanded);
     wire_free(message);
 }

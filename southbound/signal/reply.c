@@ -22,14 +22,14 @@ int south_reply_text(struct dots_exchange *exchange, uint8_t code, int64_t max_a
 
     response.body = (const uint8_t *)text;
     response.body_length = strlen(text);
-    return dots_reply(exchange, &response);
+    return south_answer(exchange, &response);
 }
 
 int south_reply_empty(struct dots_exchange *exchange, uint8_t code)
 {
     struct dots_response response = response_of(code, DOTS_NO_MAX_AGE);
 
-    return dots_reply(exchange, &response);
+    return south_answer(exchange, &response);
 }
 
 const uint8_t *south_encode(struct southbound *southbound, const struct wire_message *message, size_t *length)
@@ -62,7 +62,7 @@ int south_reply_message(struct southbound *southbound, struct dots_exchange *exc
                                 "the response is larger than this server sends; ask for one mid at a time");
     response.content_format = DOTS_CONTENT_FORMAT;
     response.observe = observe;
-    return dots_reply(exchange, &response);
+    return south_answer(exchange, &response);
 }
 
 int south_reply_answer(struct southbound *southbound, struct dots_exchange *exchange, const struct relay_answer *answer)

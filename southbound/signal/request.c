@@ -101,6 +101,12 @@ static bool within_rates(struct south_session *session, const struct dots_reques
 /* Everything but what the request is about. */
 static bool admitted(struct south_session *session, const struct dots_request *request)
 {
+    if (session->generation != session->southbound->generation)
+        south_review_session(session);
+    if (session->standing == SOUTH_PARTING) {
+        south_refuse(session, request->exchange, DOTS_CODE(4, 1), DOTS_NO_MAX_AGE, south_review_reason(session));
+        return false;
+    }
     if (session->standing == SOUTH_UNKNOWN) {
         south_refuse(session, request->exchange, DOTS_CODE(4, 1), DOTS_NO_MAX_AGE,
                      "this identity belongs to no client of this server; ask its operator to add it");
@@ -150,6 +156,8 @@ static void handle(struct south_session *session, const struct dots_request *req
         return;
     if (code != 0)
         south_refuse(session, request->exchange, code, DOTS_NO_MAX_AGE, reason);
+    else if (session->southbound->draining && south_redirects(session, request, &path))
+        south_redirect(session, request->exchange);
     else
         dispatch(session, request, &path);
 }
@@ -163,6 +171,7 @@ void south_request(void *arg, struct dots_session *dots_session, const struct do
         south_reply_text(request->exchange, DOTS_CODE(5, 3), SOUTH_FULL_MAX_AGE, "this server is shutting down");
         return;
     }
+    session->southbound->counters.requests[(unsigned)request->method & 7]++;
     south_session_ref(session);
     handle(session, request);
     south_session_unref(session);

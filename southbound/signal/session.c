@@ -16,6 +16,7 @@ void south_session_unref(struct south_session *session)
     if (--session->references > 0)
         return;
     dots_session_unref(session->session);
+    south_client_unref(session->client);
     free(session);
 }
 
@@ -37,7 +38,9 @@ static int serve(struct south_session *session)
 
 void south_session_admit(struct south_session *session)
 {
-    if (session->southbound->served < session->southbound->config->limits.sessions && serve(session) == 0)
+    const struct southbound *southbound = session->southbound;
+
+    if (!southbound->draining && southbound->served < southbound->config->limits.sessions && serve(session) == 0)
         log_info("session-served", "client %s on %s: there is room again", session->client->config->name,
                  dots_session_text(session->session));
 }
@@ -54,9 +57,10 @@ static void admit_or_not(struct south_session *session)
     struct southbound *southbound = session->southbound;
     const struct dots_identity *identity = dots_session_identity(session->session);
     const char *text = dots_session_text(session->session);
+    struct south_client *client = south_clients_match(southbound->clients, identity);
     uint32_t left_out;
 
-    session->client = south_clients_match(southbound->clients, identity);
+    session->client = client ? south_client_ref(client) : NULL;
     if (!session->client) {
         session->standing = SOUTH_UNKNOWN;
         if (south_refusal_note(&southbound->refusals, NULL, 0, southbound->now(), &left_out))
@@ -65,7 +69,9 @@ static void admit_or_not(struct south_session *session)
         return;
     }
     session->standing = SOUTH_SURPLUS;
-    if (southbound->served >= southbound->config->limits.sessions)
+    if (southbound->draining)
+        log_info("session-redirected", "client %s on %s: this gateway drains", session->client->config->name, text);
+    else if (southbound->served >= southbound->config->limits.sessions)
         log_notice("session-limit", "client %s on %s is not served: there are %u sessions, the limit",
                    session->client->config->name, text, southbound->config->limits.sessions);
     else if (serve(session) == 0)
@@ -86,10 +92,14 @@ void south_session_up(void *arg, struct dots_session *dots_session)
     session->references = 1;
     session->session = dots_session_ref(dots_session);
     session->up_ms = southbound->now();
+    session->closes_ms = session->up_ms + SOUTH_STANDING_MS;
+    session->generation = southbound->generation;
     session->next_heartbeat_ms = SOUTH_NEVER;
     session->timer.kind = SOUTH_TIMER_SESSION;
     session->pump.kind = SOUTH_TIMER_PUMP;
     dots_session_set_user(dots_session, session);
+    southbound->counters.sessions_up[dots_session_transport(dots_session) == DOTS_TCP]++;
+    south_inspect_up(session);
     admit_or_not(session);
     south_heartbeat_arm(session);
 }
@@ -104,6 +114,8 @@ void south_session_down(void *arg, struct dots_session *dots_session, enum dots_
         return;
     dots_session_set_user(dots_session, NULL);
     session->down = true;
+    southbound->counters.sessions_down++;
+    south_inspect_down(session);
     south_timer_cancel(southbound, &session->timer);
     south_timer_cancel(southbound, &session->pump);
     while (session->observers)

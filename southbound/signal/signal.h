@@ -20,6 +20,7 @@
 
 #include "aggregation/deadline.h"
 #include "gateway/coap/coap.h"
+#include "southbound/signal/alias.h"
 #include "southbound/signal/client.h"
 #include "southbound/signal/limits.h"
 #include "southbound/signal/parameters.h"
@@ -35,6 +36,7 @@
 #define SOUTH_FULL_MAX_AGE 60   /* s, with 5.03 for want of room */
 #define SOUTH_STORE_MAX_AGE 10  /* s, with 5.03 when the store cannot write */
 #define SOUTH_STANDING_MS 30000 /* a session that is not served is closed after this */
+#define SOUTH_PARTING_MS 4000   /* one that is sent away has this long to hear why: longer than SOUTH_NOTIFY_MS */
 #define SOUTH_PEER_STORED 64    /* configurations on disk of one client */
 #define SOUTH_OBSERVERS_EXTRA 4 /* per session, besides two for each mitigation */
 #define SOUTH_PUTS_MAX 1024     /* requests that wait for DNS; more are taken by name */
@@ -51,6 +53,7 @@ enum south_timer_kind {
     SOUTH_TIMER_PEER,     /* its signal is lost */
     SOUTH_TIMER_PUT,      /* DNS took too long */
     SOUTH_TIMER_FOLLOW,   /* requesters whose activity may have changed */
+    SOUTH_TIMER_REVIEW,   /* peers that a reload or a drain may concern */
 };
 
 struct south_timer {
@@ -94,7 +97,8 @@ struct south_requester {
 
 /* ---- Sessions ---- */
 
-enum south_standing { SOUTH_SERVED, SOUTH_SURPLUS, SOUTH_UNKNOWN };
+/* PARTING: no longer allowed, told so, closed in a moment. */
+enum south_standing { SOUTH_SERVED, SOUTH_SURPLUS, SOUTH_UNKNOWN, SOUTH_PARTING };
 
 struct south_session {
     struct southbound *southbound;
@@ -104,7 +108,9 @@ struct south_session {
     enum south_standing standing;
     unsigned references; /* one while it is up, one for each function that may see it go down */
     bool down, began, awaiting, lost, deaf;
+    uint32_t generation; /* of the configuration that it was judged by */
     int64_t up_ms;
+    int64_t closes_ms; /* when it is not served */
     /* heartbeats */
     struct south_timer timer;
     int64_t next_heartbeat_ms, sent_heartbeat_ms, peer_heartbeat_ms; /* 0: never */
@@ -118,6 +124,7 @@ struct south_session {
     struct south_observer *observers, *urgent, *ordinary;
     size_t observer_count;
     struct south_session *prev, *next; /* of the peer */
+    struct south_session *all_prev, *all_next;
 };
 
 /* ---- Observers ---- */
@@ -183,6 +190,8 @@ struct south_put {
     struct southbound *southbound;
     struct south_held *held;
     struct wire_message *message;
+    struct south_control control;
+    struct scope *expanded; /* what the target of the message points into; NULL: itself */
     uint32_t mid;
     bool if_match;
     uint8_t hop_limit;
@@ -203,6 +212,7 @@ struct southbound {
     struct south_sources *sources;
     struct south_resolver *resolver;
     struct south_refusals refusals;
+    struct south_aliases aliases;
     struct south_peer *peers;
     size_t served;
     struct south_watch *watches;
@@ -213,12 +223,20 @@ struct southbound {
     size_t put_count;
     struct south_requester *following;
     struct deadline_heap *timers;
-    struct south_timer follow;
+    struct south_timer follow, review;
+    struct south_peer *review_next; /* the next to be reviewed */
+    bool reviewing, review_config;  /* config: session parameters have changed */
+    bool draining;
+    uint32_t generation; /* counts reloads */
     uv_timer_t timer;
     int64_t armed_ms; /* when it goes off */
     uint64_t random;
     uint8_t *body; /* scratch of the encoder */
     size_t body_size;
+    struct south_session *sessions; /* all of them */
+    size_t session_count;
+    struct southbound_walk *walks;
+    struct southbound_counters counters;
     bool closing;
     void (*on_closed)(void *arg);
     void *on_closed_arg;
@@ -307,6 +325,8 @@ enum wire_status south_represent_status(const struct southbound *southbound, con
 int64_t south_represent_max_age(const struct southbound *southbound, bool active);
 
 /* config.c */
+/* After a reload: values that were negotiated and are out of range now go; all of them with their client. */
+void south_config_review(struct southbound *southbound, struct south_peer *peer);
 void south_config(struct south_session *session, const struct dots_request *request, const struct south_path *path);
 
 /* observe.c: who observes what */
@@ -342,5 +362,36 @@ const uint8_t *south_encode(struct southbound *southbound, const struct wire_mes
 int south_reply_answer(struct southbound *southbound, struct dots_exchange *exchange,
                        const struct relay_answer *answer);
 
+/* The observation ends with this: format -1 and a text, or a body. False: the session went down meanwhile. */
+bool south_notify_end(struct south_observer *observer, uint8_t code, int32_t format, int64_t max_age,
+                      const uint8_t *body, size_t length);
+
+/* inspect.c */
+void south_inspect_up(struct south_session *session);
+void south_inspect_down(struct south_session *session);
+void south_inspect_close(struct southbound *southbound);
+int south_answer(struct dots_exchange *exchange, const struct dots_response *response); /* dots_reply, counted */
+
 /* redirect.c */
 void south_redirect(struct south_session *session, struct dots_exchange *exchange);
+/* Who observes something of it is sent elsewhere. */
+void south_redirect_observers(struct south_session *session);
+/* Is this one sent elsewhere while we drain? */
+bool south_redirects(const struct south_session *session, const struct dots_request *request,
+                     const struct south_path *path);
+
+/* listen.c */
+bool south_listens(const struct config *config);
+struct dots_credentials south_credentials(const struct config *config);
+unsigned south_sessions_max(const struct config *config);
+/* What is in config and not in before (NULL: nothing is). How many, or -1 with a sentence: then nothing listens anew.
+ */
+int south_listen(struct southbound *southbound, const struct config *before, const struct config *config, char *error,
+                 size_t error_size);
+
+/* review.c: what a reload or a drain means for those who are connected */
+void south_review_begin(struct southbound *southbound);
+void south_review_due(struct southbound *southbound);
+void south_review_session(struct south_session *session); /* before its turn: it asks for something */
+void south_review_close(struct south_session *session);   /* one that is not served, at the end of its time */
+const char *south_review_reason(const struct south_session *session); /* of one that is parting */

@@ -11,8 +11,6 @@
 
 #define TIMERS_A_TURN 256 /* more wait for the next turn of the loop */
 #define SOURCES 16384     /* addresses whose rate is remembered */
-#define SURPLUS_PART 8    /* sessions beyond the limit that are told so: an eighth of it, */
-#define SURPLUS_MIN 64    /* and at least these */
 
 /* ---- Time ---- */
 
@@ -38,6 +36,9 @@ static void run(struct southbound *southbound, struct south_timer *timer)
         break;
     case SOUTH_TIMER_FOLLOW:
         south_peer_follow_due(southbound);
+        break;
+    case SOUTH_TIMER_REVIEW:
+        south_review_due(southbound);
         break;
     }
 }
@@ -118,6 +119,7 @@ static void on_handshake_failed(void *arg, const struct sockaddr *peer, const ch
     char address[INET6_ADDRSTRLEN] = "an unknown address";
     uint32_t left_out;
 
+    southbound->counters.handshakes_failed++;
     if (!south_refusal_note(&southbound->refusals, southbound, 1, southbound->now(), &left_out))
         return;
     if (peer)
@@ -146,54 +148,23 @@ static const struct dots_handlers handlers = {
 
 /* ---- Opening ---- */
 
-static int listen_on(struct southbound *southbound, const struct config_listener *listener, char *error,
-                     size_t error_size)
-{
-    if (listener->transports & CONFIG_UDP &&
-        dots_endpoint_listen(southbound->endpoint, listener->address, listener->port, DOTS_UDP, error, error_size) < 0)
-        return -1;
-    if (listener->transports & CONFIG_TCP &&
-        dots_endpoint_listen(southbound->endpoint, listener->address, listener->port, DOTS_TCP, error, error_size) < 0)
-        return -1;
-    return 0;
-}
-
 static int open_endpoint(struct southbound *southbound, char *error, size_t error_size)
 {
     const struct config *config = southbound->config;
-    unsigned surplus = config->limits.sessions / SURPLUS_PART;
     struct dots_endpoint_settings settings = {
         .handlers = &handlers,
         .arg = southbound,
         .name = config->gateway.name,
-        .credentials = {.certificate = config->tls.certificate,
-                        .private_key = config->tls.private_key,
-                        .trust_anchors = config->tls.trust_anchors},
+        .credentials = south_credentials(config),
         .psk_lookup = on_psk,
         .body_max = config->limits.body_size,
-        .sessions_max = config->limits.sessions + (surplus > SURPLUS_MIN ? surplus : SURPLUS_MIN),
+        .sessions_max = south_sessions_max(config),
         .handshakes_max = config->limits.handshakes,
         .handshakes_per_source = config->limits.handshakes_per_source,
     };
 
     southbound->endpoint = dots_endpoint_open(southbound->loop, &settings, error, error_size);
-    if (!southbound->endpoint)
-        return -1;
-    for (size_t i = 0; i < config->listener_count; i++) {
-        if (config->listeners[i].channel == CONFIG_CHANNEL_SIGNAL &&
-            listen_on(southbound, &config->listeners[i], error, error_size) != 0)
-            return -1;
-    }
-    return 0;
-}
-
-static bool has_listener(const struct config *config)
-{
-    for (size_t i = 0; i < config->listener_count; i++) {
-        if (config->listeners[i].channel == CONFIG_CHANNEL_SIGNAL)
-            return true;
-    }
-    return false;
+    return southbound->endpoint && south_listen(southbound, NULL, config, error, error_size) >= 0 ? 0 : -1;
 }
 
 struct southbound *southbound_open(uv_loop_t *loop, const struct config *config, struct relay *relay,
@@ -211,6 +182,7 @@ struct southbound *southbound_open(uv_loop_t *loop, const struct config *config,
     southbound->now = now;
     southbound->armed_ms = SOUTH_NEVER;
     southbound->follow.kind = SOUTH_TIMER_FOLLOW;
+    southbound->review.kind = SOUTH_TIMER_REVIEW;
     if (getrandom(&southbound->random, sizeof(southbound->random), 0) != sizeof(southbound->random))
         southbound->random = 0;
     southbound->random |= 1;
@@ -223,12 +195,17 @@ struct southbound *southbound_open(uv_loop_t *loop, const struct config *config,
     if (!southbound->clients || !southbound->sources || !southbound->resolver || !southbound->timers)
         goto fail;
     /* Without a listener it is a plain DOTS client: nobody comes, and no credentials are needed. */
-    if (has_listener(config) && open_endpoint(southbound, error, error_size) != 0)
+    if (south_listens(config) && open_endpoint(southbound, error, error_size) != 0)
         goto fail;
     return southbound;
 fail:
     southbound_close(southbound, NULL, NULL);
     return NULL;
+}
+
+void southbound_use_aliases(struct southbound *southbound, const struct south_aliases *aliases)
+{
+    southbound->aliases = *aliases;
 }
 
 /* ---- Closing ---- */
@@ -245,6 +222,7 @@ static void free_rest(struct southbound *southbound)
     while (peer) {
         struct south_peer *next = peer->hh.next;
 
+        south_client_unref(peer->client);
         free(peer->negotiated);
         free(peer);
         peer = next;
@@ -279,6 +257,7 @@ void southbound_close(struct southbound *southbound, void (*on_closed)(void *arg
 {
     southbound->on_closed = on_closed;
     southbound->on_closed_arg = arg;
+    south_inspect_close(southbound);
     south_puts_drop(southbound);
     south_held_close(southbound);
     southbound->closing = true;

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "aggregation/relay.h"
@@ -20,6 +21,11 @@ struct southbound;
 /* Opens the listeners of channel signal. config, relay and store are borrowed. NULL with a sentence. */
 struct southbound *southbound_open(uv_loop_t *loop, const struct config *config, struct relay *relay,
                                    struct store *store, int64_t (*now)(void), char *error, size_t error_size);
+
+/* The data channel's part in mitigation requests: aliases, and control of filters; before southbound_start. Without it
+ * there are none. Copied; what it points to is borrowed. */
+struct south_aliases;
+void southbound_use_aliases(struct southbound *southbound, const struct south_aliases *aliases);
 
 /* One record of STORE_SESSION_CONFIG at start. */
 int southbound_load(struct southbound *southbound, const char *key, size_t key_length, const uint8_t *value,
@@ -35,5 +41,67 @@ void southbound_changed(struct southbound *southbound, const struct mitigation *
 void southbound_requester_gone(struct southbound *southbound, struct requester *requester);
 /* The store has committed up to this sequence (session configurations wait for it). */
 void southbound_committed(struct southbound *southbound, uint64_t sequence);
+
+/* ---- A changed configuration ---- */
+
+/* A reload, prepared: clients matched with those of now, credentials read. */
+struct southbound_change;
+
+/* From any thread, while the loop goes on; blocks on files. config is borrowed. NULL with a sentence. */
+struct southbound_change *southbound_prepare(const struct southbound *southbound, const struct config *config,
+                                             char *error, size_t error_size);
+/* Opens the listeners that are new; in the same turn of the loop comes southbound_apply, or southbound_unlisten.
+ * 0, or -1 with a sentence: then there is none of them. */
+int southbound_listen(struct southbound *southbound, struct southbound_change *change, char *error, size_t error_size);
+void southbound_unlisten(struct southbound *southbound, const struct southbound_change *change);
+/*
+ * In force from now on; takes a moment. Who is connected is looked at afterwards, a few in each turn of the loop: who
+ * is no longer allowed is told so and closed. The configuration before is not looked at any more, but by the change.
+ */
+void southbound_apply(struct southbound *southbound, struct southbound_change *change);
+/* From any thread, NULL is fine. After southbound_apply it holds what it replaced: free it before that configuration.
+ */
+void southbound_change_free(struct southbound_change *change);
+
+/* What the relay's reviewer asks: is there such a client, may it ask for this. */
+bool southbound_knows(const struct southbound *southbound, const char *client);
+bool southbound_allows(const struct southbound *southbound, const char *client, const struct wire_target *target);
+
+/* Sends those who come, and those who are there, to the server that redirect names; or no longer. Who goes away
+ * meanwhile is not lost. */
+void southbound_drain(struct southbound *southbound, bool on);
+unsigned southbound_sessions(const struct southbound *southbound);
+/* Is anybody left to be looked at, after a reload or a drain? */
+bool southbound_reviewing(const struct southbound *southbound);
+
+/* ---- For operators ---- */
+
+struct southbound_session {
+    const char *client; /* NULL: unknown */
+    const char *peer;   /* "203.0.113.7:40112/udp" */
+    const char *transport;
+    const char *state; /* "served", "surplus" (over a limit), "unknown" (no client of the configuration) */
+    bool deaf;         /* it says that our heartbeats do not arrive */
+    bool mitigating;
+    int64_t up_ms, heard_ms; /* since then */
+    uint32_t rtt_ms;         /* 0: no estimate */
+    size_t observers;
+};
+
+struct southbound_walk;
+/* Over all sessions, in as many turns of the loop as one likes. NULL: out of memory. */
+struct southbound_walk *southbound_walk_begin(struct southbound *southbound);
+bool southbound_walk_next(struct southbound_walk *walk, struct southbound_session *out); /* valid until the loop runs */
+void southbound_walk_end(struct southbound_walk *walk);                                  /* NULL is fine */
+
+struct southbound_counters {
+    size_t sessions, served; /* now */
+    size_t resolving;        /* requests that wait for DNS, now */
+    uint64_t sessions_up[2]; /* UDP, TCP */
+    uint64_t sessions_down, handshakes_failed, heartbeats_missed, signals_lost;
+    uint64_t requests[8];    /* by enum dots_method */
+    uint64_t responses[256]; /* by code */
+};
+const struct southbound_counters *southbound_counters(struct southbound *southbound);
 
 void southbound_close(struct southbound *southbound, void (*on_closed)(void *arg), void *arg);

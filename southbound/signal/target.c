@@ -21,8 +21,8 @@ uint8_t south_target_complete(const struct wire_scope *scope, bool if_match, cha
         return bad(reason, "lifetime: missing; it is mandatory (RFC 9132 section 4.4.1.1)");
     if (scope->has_lifetime && scope->lifetime == 0)
         return bad(reason, "lifetime: 0 is not a lifetime; use DELETE to withdraw (RFC 9132 section 4.4.1.1)");
-    if (scope->acl_count > 0)
-        return bad(reason, "acl-list: this server does not control filters by the signal channel (RFC 9133)");
+    if (if_match && scope->acl_count > 0)
+        return bad(reason, "acl-list: not in an efficacy update (RFC 9133 section 3.2.1)");
     return 0;
 }
 

@@ -11,6 +11,7 @@ import pytest
 import network
 from client import Client
 from coap import Session
+from data import DataClient
 from gateway import Gateway, client_entry
 from mitigator import Mitigator
 from pki import Pki
@@ -206,5 +207,30 @@ def make_relay(make_gateway, pki):
         sections.setdefault("clients", standard_clients(pki))
         sections.setdefault("session_config", SOON_LOST)
         return make_gateway(name, upstreams=[entry], **sections)
+
+    return make
+
+
+@pytest.fixture
+def make_data_client(tmp_path, pki):
+    """make_data_client(gateway, name, cuid, http): curl with the certificate of NAME.test."""
+
+    def make(gateway, name="web", cuid="dz6pHjaADkaFTbjr0JGBpw", http="2"):
+        directory = tmp_path / f"curl-{name}-{cuid}-{http}"
+        directory.mkdir(exist_ok=True)
+        return DataClient(gateway, pki.certificate(f"{name}.test"), gateway.data_port, cuid, http, directory)
+
+    return make
+
+
+@pytest.fixture
+def make_data_server(make_gateway, pki, mitigator):
+    """make_data_server(**sections): a started DOTS server with the data channel, and clients web and shop of one domain."""
+
+    def make(name="server", **sections):
+        more = {"domain": "example.com", "limits": {"data-requests-per-second": 100000}}
+        sections.setdefault("clients", [client_entry(each, f"{each}.test", **more) for each in ("web", "shop")])
+        sections.setdefault("mitigators", [mitigator.config()])
+        return make_gateway(name, **sections).with_data_channel().start()
 
     return make

@@ -9,6 +9,8 @@ from processes import SANITIZER_EXIT, Process, program, run, sanitizer_report
 from waiting import wait_for
 
 START = 60  # s
+RELOADED = r" (notice reload|error reload-refused): (.*)"
+DATA_PORT = 4443  # the address is nobody else's
 PREFIXES = ["203.0.113.0/24", "2001:db8:6401::/48"]
 
 
@@ -21,6 +23,8 @@ def client_entry(name, *identities, **more):
 
 class Gateway:
     """One dotsgw: configuration, state and log below `directory`; reachable at `address` and `port`."""
+
+    STARTED = r" notice start: "  # in its log
 
     def __init__(self, directory, name, certificate, sections, address=None, port=network.PORT):
         self.directory = directory / name
@@ -35,6 +39,7 @@ class Gateway:
         self.command = None  # another than the program of the build
         self.within = []  # what it is started by: a namespace of its own
         self.starts = 0
+        self.data_port = None
         self.crashed = False
         self.sections = {
             "gateway": {"name": self.host, "state-dir": "state"},
@@ -60,6 +65,14 @@ class Gateway:
         """How an upstream of somebody else's configuration names this one."""
         return {"host": self.host, "port": self.port, "addresses": [self.address]}
 
+    def with_data_channel(self):
+        """A listener of the data channel beside that of the signal channel."""
+        self.data_port = DATA_PORT
+        self.configure(
+            listeners=[*self.sections["listeners"], {"channel": "data", "address": self.address, "port": self.data_port}]
+        )
+        return self
+
     # ---- Life ----
 
     def start(self):
@@ -69,7 +82,7 @@ class Gateway:
         files = self.directory / f"out.{self.starts}", self.directory / f"log.{self.starts}"
         self.process = Process([*self.within, *(self.command or [program("dotsgw")]), "-c", self.file], *files)
         wait_for(
-            lambda: self.logged(r" notice start: ") or not self.running(),
+            lambda: self.logged(self.STARTED) or not self.running(),
             lambda: f"the start of {self.name}: {self.log}",
             START,
         )
@@ -90,6 +103,7 @@ class Gateway:
         log = self.log
         report = sanitizer_report(log)
         assert not report and status != SANITIZER_EXIT, f"{self.name}, a sanitizer: {report or log[-4000:]}"
+        assert "seccomp-refused" not in log, f"{self.name}: {re.findall('.*seccomp-refused.*', log)}"
         assert status == 0, f"{self.name} ended with {status}:\n{log[-4000:]}"
 
     def crash(self):
@@ -102,6 +116,24 @@ class Gateway:
     def restart(self):
         self.stop()
         return self.start()
+
+    def reload(self, **sections):
+        """SIGHUP, after these sections were replaced; returns what the log says of it."""
+        before = len(self.logged(RELOADED))
+        self.configure(**sections)
+        self.process.signal(signal.SIGHUP)
+        found = self.wait_log(RELOADED, before + 1)
+        assert found[before][0] == "notice reload", found[before]
+        return found[before][1]
+
+    def reload_refused(self, **sections):
+        """The same, when it is to be refused."""
+        before = len(self.logged(RELOADED))
+        self.configure(**sections)
+        self.process.signal(signal.SIGHUP)
+        found = self.wait_log(RELOADED, before + 1)
+        assert found[before][0] == "error reload-refused", found[before]
+        return found[before][1]
 
     def check(self):
         """dotsgw -t."""

@@ -44,7 +44,7 @@ BAD = {
     "bad prefix": (lambda text: text.replace("203.0.113.0/24", "203.0.113.0/33"), "203.0.113.0/33"),
     "host bits": (lambda text: text.replace("203.0.113.0/24", "203.0.113.7/24"), "203.0.113.7/24"),
     "bad duration": (lambda text: text.replace('"log"', '"response-wait": "1 hour", "log"'), "1 hour"),
-    "not in this version": (lambda text: text.replace('"log"', '"admin": {"metrics": "[::1]:9646"}, "log"'), "metrics"),
+    "key that is missing": (lambda text: text.replace('"log"', '"admin": {"detectors": {}}, "log"'), "listen"),
 }
 
 

@@ -77,7 +77,7 @@ def test_killed_then_the_next_and_back_for_what_is_new(make_serial, make_client,
     servers["first"].start()
     gw.wait_log(" failover: upstream first cannot be reached| failover: upstream first does not answer")
     wait_for(
-        lambda: gw.logged(" upstream-up: upstream first"),
+        lambda: len(gw.logged(" session-up: upstream first")) > 1,
         lambda: f"the first one to be back: {gw.log[-2000:]}",
         RECONNECT,
     )
@@ -95,6 +95,7 @@ def test_killed_then_the_next_and_back_for_what_is_new(make_serial, make_client,
 
 
 def test_frozen_server_is_silent_and_told_when_it_thaws(gw, web, servers, scrubbers):
+    gw.wait_log(" session-up: upstream first")
     servers["first"].process.signal(signal.SIGSTOP)
     try:
         assert web.put(1, ONE).code == "2.01"

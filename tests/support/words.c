@@ -127,3 +127,33 @@ void word_scope(char **words, struct scope_words *out)
         memset(target, 0, sizeof(*target));
     }
 }
+
+/* Index of a word in a list; ends the process when it is not there. */
+static size_t one_of(const char *word, const char *const *list, size_t count)
+{
+    size_t i = 0;
+
+    while (i < count && strcmp(list[i], word) != 0)
+        i++;
+    if (i == count) {
+        fprintf(stderr, "what is \"%s\"?\n", word);
+        exit(EXIT_FAILURE);
+    }
+    return i;
+}
+
+void word_policy(char **words, struct relay_policy *out)
+{
+    static const char *const recursions[] = {"always", "never", "manual", "on-exceeded"}; /* as the enum */
+    static const char *const fan_outs[] = {"by-prefix", "serial"};
+    const char *fan_out = word_value(words, "fan-out"), *recursion = word_value(words, "recursion");
+
+    out->response_wait_ms = (uint32_t)word_number(words, "wait", 1000);
+    out->reject_conflicts = word_there(words, "reject");
+    if (fan_out)
+        out->fan_out = one_of(fan_out, fan_outs, 2) == 0 ? RELAY_FAN_OUT_BY_PREFIX : RELAY_FAN_OUT_SERIAL;
+    if (recursion)
+        out->recursion = (enum relay_recursion)one_of(recursion, recursions, 4);
+    out->failover_wait_ms = (uint32_t)word_number(words, "failover", 10000);
+    out->mitigations_max = (size_t)word_number(words, "mitigations", 100000);
+}

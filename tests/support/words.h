@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "aggregation/relay.h"
 #include "gateway/wire/wire.h"
 
 #define WORDS_LIST_MAX 16
@@ -29,3 +30,6 @@ struct scope_words {
 
 /* Ends the process with a message when a word cannot be understood. */
 void word_scope(char **words, struct scope_words *out);
+
+/* wait= reject fan-out= recursion= failover= mitigations=; the same. */
+void word_policy(char **words, struct relay_policy *out);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -71,8 +72,19 @@ static UNUSED size_t fixture_body_max(void *arg, const struct http_request *requ
     return wanted_body_max;
 }
 
+static bool wanted_refusal; /* else refusals have the text of the library */
+
+static UNUSED size_t fixture_refusal(void *arg, unsigned status, const char *text, char *body, size_t size,
+                                     const char **type)
+{
+    (void)arg;
+    *type = "application/json";
+    int length = snprintf(body, size, "{\"%u\":\"%s\"}", status, text);
+    return wanted_refusal && length > 0 ? (size_t)length : 0;
+}
+
 static const struct http_handlers fixture_handlers = {
-    .request = fixture_request, .gone = fixture_gone, .body_max = fixture_body_max};
+    .request = fixture_request, .gone = fixture_gone, .body_max = fixture_body_max, .refusal = fixture_refusal};
 
 static UNUSED void start_server(const struct http_settings *settings)
 {
@@ -145,6 +157,7 @@ static UNUSED void client_open(struct client *client)
     *client = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .in = calloc(1, INPUT_MAX + 1)};
     assert_true(client->fd >= 0 && client->in != NULL);
     assert_int_equal(connect(client->fd, (struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0);
     assert_int_equal(fcntl(client->fd, F_SETFL, O_NONBLOCK), 0);
 }
 

@@ -240,6 +240,40 @@ static void test_rfc9113_10_5_rapid_reset(void **state)
     assert_true(request_count < 10);
 }
 
+static void reset_stream(uint32_t stream)
+{
+    const uint8_t cancel[] = {0, 0, 0, NGHTTP2_CANCEL};
+    send_frame(&frames, NGHTTP2_RST_STREAM, 0, stream, cancel, sizeof cancel);
+}
+
+/* libcurl 7.88 resets streams that it has the whole answer of. */
+static void test_resets_behind_the_answer_are_no_flood(void **state)
+{
+    (void)state;
+    uint32_t stream = 1;
+    for (; stream < 1200; stream += 2) {
+        send_headers(&frames, stream, true, REQUEST_TO("/"));
+        expect_status(&frames, stream, "200");
+        while ((wait_frame(&frames, NGHTTP2_DATA, stream).flags & NGHTTP2_FLAG_END_STREAM) == 0)
+            ;
+        reset_stream(stream);
+    }
+    send_headers(&frames, stream, true, REQUEST_TO("/"));
+    expect_status(&frames, stream, "200");
+    assert_int_equal(http_counters(server)->floods, 0);
+}
+
+static void test_resets_of_one_stream_are_a_flood(void **state)
+{
+    (void)state;
+    send_headers(&frames, 1, true, REQUEST_TO("/"));
+    while ((wait_frame(&frames, NGHTTP2_DATA, 1).flags & NGHTTP2_FLAG_END_STREAM) == 0)
+        ;
+    for (int i = 0; i < 300 && !client_ended(&frames.client); i++)
+        reset_stream(1);
+    expect_calm();
+}
+
 static void flood(uint8_t type, uint8_t flags, uint32_t stream, const void *payload, size_t length, int times)
 {
     for (int i = 0; i < times && !client_ended(&frames.client); i++)
@@ -402,6 +436,8 @@ int main(void)
         TEST(test_rfc9113_5_1_2_too_many_streams_before_the_bound_is_known),
         TEST(test_rfc9113_5_1_2_too_many_streams),
         TEST(test_rfc9113_10_5_rapid_reset),
+        TEST(test_resets_behind_the_answer_are_no_flood),
+        TEST(test_resets_of_one_stream_are_a_flood),
         TEST(test_rfc9113_10_5_ping_flood),
         TEST(test_rfc9113_10_5_settings_flood),
         TEST(test_rfc9113_10_5_priority_flood),

@@ -240,6 +240,23 @@ static void test_nothing_is_read_behind_a_refusal(void **state)
     client_close(&client);
 }
 
+static void test_the_owner_words_refusals(void **state)
+{
+    (void)state;
+    const char *request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n";
+    struct client client;
+    for (int own = 0; own < 2; own++) {
+        wanted_refusal = own;
+        client_open(&client);
+        client_say(&client, request);
+        WAIT_FOR(client_ended(&client));
+        assert_true(client_has(&client, own ? "content-type: application/json" : "content-type: text/plain"));
+        assert_true(client_has(&client, own ? "\r\n\r\n{\"413\":\"Content Too Large\"}" : "\r\n\r\n413 Content"));
+        client_close(&client);
+    }
+    wanted_refusal = false;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -259,6 +276,7 @@ int main(void)
         TEST(test_a_head_that_is_too_long),
         TEST(test_a_body_that_is_too_long),
         TEST(test_nothing_is_read_behind_a_refusal),
+        TEST(test_the_owner_words_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,7 +44,7 @@ static void test_job_ids_are_checked(void **state)
     assert_int_equal(start_job(fixture, id, 60), -EINVAL);
     id[200] = '\0';
     assert_int_equal(start_job(fixture, id, 60), 0);
-    struct mitigator_settings settings = {"none", NULL, false};
+    struct mitigator_settings settings = {fixture->spawner, "none", NULL, false};
     assert_null(mitigator_open(&fixture->loop, &settings, reported, fixture));
 }
 

@@ -20,12 +20,14 @@
 #include <jansson.h>
 
 #include "gateway/log/log.h"
+#include "gateway/spawner/spawner.h"
 #include "northbound/mitigator/driver.h"
 
 #define PATIENCE_MS 60000 /* a condition that takes longer never comes */
 
 struct fixture {
     char directory[64], program[128];
+    struct spawner *spawner;
     uv_loop_t loop;
     uv_timer_t tick; /* wakes the loop to look at conditions */
     unsigned ticks;
@@ -87,6 +89,13 @@ static inline void ticked(uv_timer_t *timer)
         }                                                             \
     } while (0)
 
+static inline bool allow_all(void *arg, const char *program)
+{
+    (void)arg;
+    (void)program;
+    return true;
+}
+
 static inline int fixture_setup(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
@@ -95,7 +104,10 @@ static inline int fixture_setup(void **state)
     log_text[0] = '\0';
     snprintf(fixture->directory, sizeof fixture->directory, "/tmp/dotsgw-mitigator-XXXXXX");
     assert_non_null(mkdtemp(fixture->directory));
+    fixture->spawner = spawner_fork(&(struct spawner_settings){.allows = allow_all});
+    assert_non_null(fixture->spawner);
     assert_int_equal(uv_loop_init(&fixture->loop), 0);
+    assert_int_equal(spawner_open(fixture->spawner, &fixture->loop), 0);
     uv_timer_init(&fixture->loop, &fixture->tick);
     fixture->tick.data = fixture;
     uv_timer_start(&fixture->tick, ticked, 1, 1);
@@ -157,7 +169,8 @@ static const struct mitigator_timers quick = {
 
 static inline void fixture_open(struct fixture *fixture, bool notify, const struct mitigator_timers *timers)
 {
-    struct mitigator_settings settings = {"ops", fixture->program[0] ? fixture->program : NULL, notify};
+    struct mitigator_settings settings = {fixture->spawner, "ops", fixture->program[0] ? fixture->program : NULL,
+                                          notify};
     fixture->mitigator = mitigator_open(&fixture->loop, &settings, reported, fixture);
     assert_non_null(fixture->mitigator);
     mitigator_set_timers(fixture->mitigator, timers);
@@ -181,6 +194,7 @@ static inline int fixture_teardown(void **state)
     char command[128];
     if (fixture->mitigator)
         fixture_close(fixture);
+    spawner_close(fixture->spawner);
     uv_close((uv_handle_t *)&fixture->tick, NULL);
     uv_run(&fixture->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&fixture->loop), 0);

@@ -205,7 +205,7 @@ static void test_line_has_all_clauses(void **state)
     uint8_t protocols[] = {6, 17};
     const char *fqdns[] = {"www.example.com"}, *uris[] = {"https://www.example.com/\"a\""}, *aliases[] = {"web\n1"};
     struct wire_target whole = {prefixes, 2, ports, 2, protocols, 2, {fqdns, 1}, {uris, 1}, {aliases, 1}};
-    struct mitigator_job wanted = {"j:1", "web \"farm\"", &whole, 3600, WIRE_UNDER_ATTACK};
+    struct mitigator_job wanted = {"j:1", "web \"farm\"", &whole, NULL, 3600, WIRE_UNDER_ATTACK};
     struct job *job = jobs_put(&jobs, &wanted, 1000, &known);
     assert_non_null(job);
     assert_false(known);
@@ -247,7 +247,7 @@ static void test_memory_may_run_out(void **state)
     const char *fqdns[] = {"www.example.com"};
     struct wire_target larger = {.prefixes = &prefix, .prefix_count = 1, .port_ranges = ports, .port_range_count = 1};
     larger.fqdns = (struct wire_strings){fqdns, 1};
-    struct mitigator_job wanted = {"j", "web", &larger, 60, 0};
+    struct mitigator_job wanted = {"j", "web", &larger, NULL, 60, 0};
     put("k", 60);
     tell(false);
     for (size_t count = 0;; count++) {

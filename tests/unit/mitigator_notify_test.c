@@ -35,7 +35,7 @@ static void test_large_scope_is_cut_in_the_log_only(void **state)
     struct fixture *fixture = *state;
     struct wire_prefix prefixes[1000];
     struct wire_target target = {.prefixes = prefixes, .prefix_count = 1000};
-    struct mitigator_job job = {"a", "web", &target, 60, 0};
+    struct mitigator_job job = {"a", "web", &target, NULL, 60, 0};
     for (unsigned i = 0; i < 1000; i++)
         prefixes[i] = (struct wire_prefix){{10, (uint8_t)(i >> 8), (uint8_t)i, 0}, 4, 24};
     write_program(fixture, "record", "cat >>$D/seen");

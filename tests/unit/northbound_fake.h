@@ -42,6 +42,31 @@ static void fake_release(struct dots_session *session)
     free(session);
 }
 
+struct dots_material {
+    int nothing;
+};
+
+struct dots_material *dots_material_load(const struct dots_credentials *credentials, char *error, size_t error_size)
+{
+    static struct dots_material material;
+
+    (void)credentials, (void)error, (void)error_size;
+    return &material;
+}
+
+void dots_material_free(struct dots_material *material)
+{
+    (void)material;
+}
+
+static bool fake_renews; /* the next renewal brings something else */
+
+bool dots_endpoint_renew(struct dots_endpoint *endpoint, const struct dots_material *material)
+{
+    (void)endpoint, (void)material;
+    return fake_renews;
+}
+
 void dots_endpoint_close(struct dots_endpoint *endpoint, void (*on_closed)(void *arg), void *arg)
 {
     for (struct dots_session *session = fake.sessions, *next; session; session = next) {

@@ -270,17 +270,6 @@ static void do_show(struct script *script, char **words)
                scope.has_start ? " started" : "");
 }
 
-static enum relay_recursion read_recursion(const char *word)
-{
-    static const char *const words[] = {"always", "never", "manual", "on-exceeded"}; /* as the enum */
-    size_t i = 0;
-
-    while (i < sizeof(words) / sizeof(words[0]) && strcmp(words[i], word) != 0)
-        i++;
-    assert_true(i < sizeof(words) / sizeof(words[0]));
-    return (enum relay_recursion)i;
-}
-
 /* recurse CLIENT/CUID MID on|off: by an operator */
 static void do_recurse(struct script *script, char **words)
 {
@@ -293,18 +282,7 @@ static void do_recurse(struct script *script, char **words)
 
 static void do_policy(struct script *script, char **words)
 {
-    script->world.policy.response_wait_ms = (uint32_t)word_number(words, "wait", 1000);
-    script->world.policy.reject_conflicts = word_there(words, "reject");
-    if (word_value(words, "fan-out")) {
-        bool serial = strcmp(word_value(words, "fan-out"), "serial") == 0;
-
-        assert_true(serial || strcmp(word_value(words, "fan-out"), "by-prefix") == 0);
-        script->world.policy.fan_out = serial ? RELAY_FAN_OUT_SERIAL : RELAY_FAN_OUT_BY_PREFIX;
-    }
-    if (word_value(words, "recursion"))
-        script->world.policy.recursion = read_recursion(word_value(words, "recursion"));
-    script->world.policy.failover_wait_ms = (uint32_t)word_number(words, "failover", 10000);
-    script->world.policy.mitigations_max = (size_t)word_number(words, "mitigations", 100000);
+    word_policy(words, &script->world.policy);
 }
 
 static void do_at(struct script *script, char **words)

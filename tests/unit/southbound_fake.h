@@ -91,6 +91,66 @@ int dots_endpoint_listen(struct dots_endpoint *endpoint, const char *address, ui
     return port;
 }
 
+/* ---- Reload: what it takes is counted ---- */
+
+struct dots_material {
+    int nothing;
+};
+static struct {
+    unsigned renewed, forgotten, limited, undone;
+} fake_reloads;
+static bool fake_material_bad, fake_material_same;
+
+struct dots_material *dots_material_load(const struct dots_credentials *credentials, char *error, size_t error_size)
+{
+    static struct dots_material material;
+
+    (void)credentials;
+    snprintf(error, error_size, "%s", "no certificate there");
+    return fake_material_bad ? NULL : &material;
+}
+
+void dots_material_free(struct dots_material *material)
+{
+    (void)material;
+}
+
+bool dots_endpoint_renew(struct dots_endpoint *endpoint, const struct dots_material *material)
+{
+    (void)endpoint, (void)material;
+    fake_reloads.renewed++;
+    return !fake_material_same;
+}
+
+void dots_endpoint_forget_tickets(struct dots_endpoint *endpoint)
+{
+    (void)endpoint;
+    fake_reloads.forgotten++;
+}
+
+void dots_endpoint_set_limits(struct dots_endpoint *endpoint, size_t body_max, unsigned sessions_max,
+                              unsigned handshakes_max, unsigned handshakes_per_source)
+{
+    (void)endpoint, (void)body_max, (void)sessions_max, (void)handshakes_max, (void)handshakes_per_source;
+    fake_reloads.limited++;
+}
+
+void dots_endpoint_listen_undo(struct dots_endpoint *endpoint)
+{
+    (void)endpoint;
+    fake_reloads.undone++;
+}
+
+unsigned dots_endpoint_sessions(const struct dots_endpoint *endpoint)
+{
+    unsigned count = 0;
+
+    (void)endpoint;
+    for (const struct dots_session *session = fake_sessions; session; session = session->next)
+        count++;
+    return count;
+}
+
 void dots_endpoint_close(struct dots_endpoint *endpoint, void (*on_closed)(void *arg), void *arg)
 {
     endpoint->on_closed = on_closed;
@@ -256,6 +316,11 @@ void dots_drop(struct dots_exchange *exchange)
 const struct dots_token *dots_exchange_token(const struct dots_exchange *exchange)
 {
     return &exchange->token;
+}
+
+struct dots_session *dots_exchange_session(const struct dots_exchange *exchange)
+{
+    return exchange->session;
 }
 
 /* ---- What the network does ---- */

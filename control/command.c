@@ -1,0 +1,375 @@
+/* command: what each word of the command line does. */
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/control.h"
+
+struct command {
+    const char *name, *arguments, *text;
+    int least, most; /* arguments */
+    enum control_exit (*run)(const struct control *control, int argc, char **argv);
+};
+
+bool ask(const struct control *control, const char *question)
+{
+    char line[16];
+
+    if (control->yes)
+        return true;
+    if (!isatty(STDIN_FILENO)) {
+        fprintf(stderr, "dotsgwctl: %s: there is nobody to ask; give -y to do it\n", question);
+        return false;
+    }
+    fprintf(stderr, "%s [y/N] ", question);
+    return fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y');
+}
+
+static void print_json(const json_t *value)
+{
+    json_dumpf(value, stdout, JSON_INDENT(2));
+    putchar('\n');
+}
+
+/* A list as JSON or as a table. */
+static enum control_exit show(const struct control *control, const char *path, const char *member,
+                              const struct column *columns)
+{
+    json_t *answer;
+    enum control_exit result = request(control, "GET", path, NULL, &answer);
+
+    if (result != EXIT_GOOD)
+        return result;
+    if (control->json)
+        print_json(answer);
+    else if (member)
+        table_print(json_object_get(answer, member), columns);
+    else
+        table_object(answer);
+    json_decref(answer);
+    return result;
+}
+
+static enum control_exit status(const struct control *control, int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    return show(control, "/status", NULL, NULL);
+}
+
+static enum control_exit config(const struct control *control, int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    return show(control, "/config", NULL, NULL);
+}
+
+static enum control_exit clients(const struct control *control, int argc, char **argv)
+{
+    static const struct column columns[] = {{"NAME", "name", false},
+                                            {"DOMAIN", "domain", false},
+                                            {"MAX", "mitigations-max", true},
+                                            {"RATE", "requests-per-second", true},
+                                            {"CDID", "supplies-cdid", false},
+                                            {"PREFIXES", "prefixes", false},
+                                            {0}};
+
+    (void)argc, (void)argv;
+    return show(control, "/clients", "clients", columns);
+}
+
+/* [--client NAME] behind a path; a new text, NULL after a message. */
+static char *with_client(const char *path, int argc, char **argv)
+{
+    char *escaped, *whole = NULL;
+
+    if (argc == 1)
+        return strdup(path);
+    if (argc != 3 || strcmp(argv[1], "--client") != 0) {
+        fprintf(stderr, "usage: dotsgwctl %s [--client NAME]\n", argv[0]);
+        return NULL;
+    }
+    escaped = curl_easy_escape(NULL, argv[2], 0);
+    if (!escaped || asprintf(&whole, "%s?client=%s", path, escaped) < 0) {
+        fprintf(stderr, "dotsgwctl: out of memory\n");
+        whole = NULL;
+    }
+    curl_free(escaped);
+    return whole;
+}
+
+static enum control_exit sessions(const struct control *control, int argc, char **argv)
+{
+    static const struct column columns[] = {{"CLIENT", "client", false},     {"PEER", "peer", false},
+                                            {"STATE", "state", false},       {"MITIGATING", "mitigating", false},
+                                            {"UP-S", "up-seconds", true},    {"SILENT-S", "silent-seconds", true},
+                                            {"RTT-MS", "rtt-ms", true},      {"OBSERVES", "observers", true},
+                                            {"HEARS-US", "hears-us", false}, {0}};
+    char *path = with_client("/sessions", argc, argv);
+    enum control_exit result = path ? show(control, path, "sessions", columns) : EXIT_USAGE;
+
+    free(path);
+    return result;
+}
+
+static enum control_exit upstreams(const struct control *control, int argc, char **argv)
+{
+    static const struct column columns[] = {
+        {"NAME", "name", false},        {"KIND", "kind", false},      {"STATE", "state", false},
+        {"SESSIONS", "sessions", true}, {"OUTAGES", "outages", true}, {"ACTIVE", "active", true},
+        {"RTT-MS", "rtt-ms", true},     {"SERVER", "server", false},  {0}};
+
+    (void)argc, (void)argv;
+    return show(control, "/upstreams", "upstreams", columns);
+}
+
+static enum control_exit mitigations(const struct control *control, int argc, char **argv)
+{
+    static const struct column columns[] = {{"CLIENT", "client", false},
+                                            {"CUID", "cuid", false},
+                                            {"MID", "mid", true},
+                                            {"STATE", "state", false},
+                                            {"STATUS", "status", false},
+                                            {"ACTIVE", "active", false},
+                                            {"LIFETIME", "lifetime", true},
+                                            {"BYTES", "bytes-dropped", true},
+                                            {"PREFIXES", "target-prefix", false},
+                                            {"NAMES", "target-fqdn", false},
+                                            {0}};
+    char *path = with_client("/mitigations", argc, argv);
+    enum control_exit result = path ? show(control, path, "mitigations", columns) : EXIT_USAGE;
+
+    free(path);
+    return result;
+}
+
+static void print_bundle(const json_t *bundle)
+{
+    const json_t *member, *prefixes = json_object_get(json_object_get(bundle, "scope"), "target-prefix"), *prefix;
+    const json_t *refusal = json_object_get(bundle, "refusal");
+    size_t index;
+
+    printf("%s %s %s %" JSON_INTEGER_FORMAT ": %s, %s\n  for", json_string_value(json_object_get(bundle, "kind")),
+           json_string_value(json_object_get(bundle, "target")),
+           json_integer_value(json_object_get(bundle, "mid")) ? "mid" : "job",
+           json_integer_value(json_object_get(bundle, "mid")) ? json_integer_value(json_object_get(bundle, "mid"))
+                                                              : json_integer_value(json_object_get(bundle, "id")),
+           json_string_value(json_object_get(bundle, "state")), json_string_value(json_object_get(bundle, "status")));
+    json_array_foreach(prefixes, index, prefix)
+    {
+        printf(" %s", json_string_value(prefix));
+    }
+    printf("\n  because %s\n", json_string_value(json_object_get(bundle, "why")));
+    if (refusal)
+        printf("  refused: %" JSON_INTEGER_FORMAT " %s\n", json_integer_value(json_object_get(refusal, "code")),
+               json_string_value(json_object_get(refusal, "reason")));
+    json_array_foreach(json_object_get(bundle, "members"), index, member)
+    {
+        printf("  - client %s, %s/%" JSON_INTEGER_FORMAT "\n", json_string_value(json_object_get(member, "client")),
+               json_string_value(json_object_get(member, "cuid")), json_integer_value(json_object_get(member, "mid")));
+    }
+}
+
+static enum control_exit bundles(const struct control *control, int argc, char **argv)
+{
+    json_t *answer, *bundle;
+    enum control_exit result = request(control, "GET", "/bundles", NULL, &answer);
+    size_t index;
+
+    (void)argc, (void)argv;
+    if (result != EXIT_GOOD)
+        return result;
+    if (control->json)
+        print_json(answer);
+    else
+        json_array_foreach(json_object_get(answer, "bundles"), index, bundle) print_bundle(bundle);
+    json_decref(answer);
+    return result;
+}
+
+/* ---- What changes something ---- */
+
+/* Takes body. */
+static enum control_exit act(const struct control *control, const char *method, const char *path, json_t *body,
+                             const char *done)
+{
+    json_t *answer;
+    enum control_exit result = request(control, method, path, body, &answer);
+
+    json_decref(body);
+    if (result == EXIT_GOOD && control->json)
+        print_json(answer);
+    else if (result == EXIT_GOOD)
+        puts(done);
+    json_decref(answer);
+    return result;
+}
+
+static enum control_exit withdraw(const struct control *control, int argc, char **argv)
+{
+    char path[64], question[96];
+
+    (void)argc;
+    if (strspn(argv[1], "0123456789") != strlen(argv[1]) || strlen(argv[1]) > 10) {
+        fputs("dotsgwctl: MID is the number that mitigate gave\n", stderr);
+        return EXIT_USAGE;
+    }
+    snprintf(question, sizeof(question), "withdraw the operators' mitigation %s?", argv[1]);
+    if (!ask(control, question))
+        return EXIT_DECLINED;
+    snprintf(path, sizeof(path), "/mitigations/%s", argv[1]);
+    return act(control, "DELETE", path, NULL, "withdrawn");
+}
+
+/* CUID/MID, or CDID CUID/MID: the mid is behind the last slash. NULL after a message. */
+static json_t *id_of(int argc, char **argv)
+{
+    const char *text = argv[argc - 1], *slash = strrchr(text, '/');
+    json_t *body = NULL;
+    char *end;
+    long long mid = slash ? strtoll(slash + 1, &end, 10) : -1;
+
+    if (mid >= 0 && slash[1] && !*end)
+        body = json_pack("{s:s%, s:I}", "cuid", text, (size_t)(slash - text), "mid", (json_int_t)mid);
+    if (body && argc == 3)
+        json_object_set_new(body, "cdid", json_string(argv[1]));
+    if (!body)
+        fputs("dotsgwctl: ID is CUID/MID, as `dotsgwctl mitigations` shows them; with a cdid, write CDID CUID/MID\n",
+              stderr);
+    return body;
+}
+
+static enum control_exit activate(const struct control *control, int argc, char **argv)
+{
+    json_t *body = id_of(argc, argv);
+
+    if (!body)
+        return EXIT_USAGE;
+    if (!ask(control, "activate this preconfigured mitigation? Others of its client that overlap it end")) {
+        json_decref(body);
+        return EXIT_DECLINED;
+    }
+    return act(control, "POST", "/activation", body, "activated");
+}
+
+static enum control_exit recurse(const struct control *control, int argc, char **argv)
+{
+    json_t *body = id_of(argc, argv);
+    bool on = strcmp(argv[0], "recurse") == 0;
+
+    if (!body)
+        return EXIT_USAGE;
+    json_object_set_new(body, "on", json_boolean(on));
+    return act(control, "POST", "/recursion", body, on ? "upstreams are asked to help" : "upstreams are let go");
+}
+
+static enum control_exit mitigator_status(const struct control *control, int argc, char **argv)
+{
+    char *end;
+    long long job = strtoll(argv[1], &end, 10), code = 0;
+    json_t *body;
+
+    (void)argc;
+    if (end == argv[1] || *end || job < 0) {
+        fputs("dotsgwctl: ID is the number of a job, as the log and `dotsgwctl bundles` show it\n", stderr);
+        return EXIT_USAGE;
+    }
+    code = strtoll(argv[2], &end, 10);
+    body = json_pack("{s:I}", "job", (json_int_t)job);
+    json_object_set_new(body, "status", end != argv[2] && !*end ? json_integer(code) : json_string(argv[2]));
+    return act(control, "POST", "/mitigator-status", body, "noted");
+}
+
+static enum control_exit log_level(const struct control *control, int argc, char **argv)
+{
+    if (argc == 1)
+        return show(control, "/log-level", NULL, NULL);
+    return act(control, "PUT", "/log-level", json_pack("{s:s}", "level", argv[1]), "set, until the next start");
+}
+
+/* ---- Events ---- */
+
+static void print_event(const struct control *control, const char *text, size_t length)
+{
+    json_t *event = control->json ? NULL : json_loadb(text, length, 0, NULL), *value;
+    const char *name;
+
+    if (!event) {
+        printf("%.*s\n", (int)length, text);
+    } else if (json_object_get(event, "message")) {
+        printf("%-8s %s: %s\n", json_string_value(json_object_get(event, "level")),
+               json_string_value(json_object_get(event, "event")),
+               json_string_value(json_object_get(event, "message")));
+    } else {
+        printf("%s", json_string_value(json_object_get(event, "event")));
+        json_object_foreach(event, name, value)
+        {
+            if (strcmp(name, "event") != 0 && json_is_string(value))
+                printf(" %s=%s", name, json_string_value(value));
+            else if (json_is_integer(value))
+                printf(" %s=%" JSON_INTEGER_FORMAT, name, json_integer_value(value));
+        }
+        putchar('\n');
+    }
+    fflush(stdout);
+    json_decref(event);
+}
+
+static enum control_exit watch(const struct control *control, int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    return request_stream(control, "/events", print_event);
+}
+
+static enum control_exit metrics(const struct control *control, int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    return request_stream(control, "/metrics", print_event);
+}
+
+static const struct command commands[] = {
+    {"status", "", "the gateway as a whole", 0, 0, status},
+    {"clients", "", "configured clients", 0, 0, clients},
+    {"sessions", "[--client NAME]", "sessions of clients", 0, 2, sessions},
+    {"upstreams", "", "upstreams and mitigators, and how they are", 0, 0, upstreams},
+    {"mitigations", "[--client NAME]", "requests of clients, and their status", 0, 2, mitigations},
+    {"bundles", "", "which requests make up what is asked upstream, and why", 0, 0, bundles},
+    {"mitigate", "TARGET... [OPTIONS]", "a request of the operators' own", 0, 1000, mitigate},
+    {"withdraw", "MID", "end one of those", 1, 1, withdraw},
+    {"activate", "[CDID] ID", "activate a preconfigured request", 1, 2, activate},
+    {"recurse", "[CDID] ID", "ask upstreams to help (recursion: manual)", 1, 2, recurse},
+    {"unrecurse", "[CDID] ID", "let them go", 1, 2, recurse},
+    {"mitigator-status", "JOB STATUS", "say how a mitigation by hand is going", 2, 2, mitigator_status},
+    {"config", "", "what is in force", 0, 0, config},
+    {"watch", "", "events as they happen", 0, 0, watch},
+    {"metrics", "", "counters, in Prometheus' text format", 0, 0, metrics},
+    {"log-level", "[LEVEL]", "show or set it, until the next start", 0, 1, log_level},
+    {0},
+};
+
+void command_usage(void)
+{
+    puts("usage: dotsgwctl [-s SOCKET] [-j] [-y] COMMAND [ARGUMENT...]\n\n"
+         "  -s SOCKET  control socket (" SOCKET_DEFAULT ")\n"
+         "  -j         JSON, for programs\n"
+         "  -y         do not ask before what hurts\n");
+    for (const struct command *command = commands; command->name; command++)
+        printf("  %-16s %-20s %s\n", command->name, command->arguments, command->text);
+    puts("\nID is CUID/MID, as mitigations shows them. Exit codes: 0 done; 1 refused by the gateway; 2 wrong command\n"
+         "line; 3 no gateway there; 4 declined.");
+}
+
+enum control_exit command_run(const struct control *control, int argc, char **argv)
+{
+    for (const struct command *command = commands; command->name; command++) {
+        if (strcmp(command->name, argv[0]) != 0)
+            continue;
+        if (argc - 1 >= command->least && argc - 1 <= command->most)
+            return command->run(control, argc, argv);
+        fprintf(stderr, "usage: dotsgwctl %s %s\n", command->name, command->arguments);
+        return EXIT_USAGE;
+    }
+    fprintf(stderr, "dotsgwctl: there is no command %s; dotsgwctl -h lists them\n", argv[0]);
+    return EXIT_USAGE;
+}

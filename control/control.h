@@ -1,0 +1,58 @@
+/*
+ * control: dotsgwctl, the operators' tool over the control socket (docs/admin-api.yaml, docs/control.md).
+ *
+ * Words: a *command* is one word of the command line and what it does; a *table* is how a list is shown to people.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SOCKET_DEFAULT "/run/dotsgw/admin.sock"
+
+/* Exit codes: docs/control.md lists them. */
+enum control_exit {
+    EXIT_GOOD = 0,
+    EXIT_REFUSED = 1,     /* the gateway said no */
+    EXIT_USAGE = 2,       /* the command line is wrong */
+    EXIT_UNREACHABLE = 3, /* no gateway there, or no permission */
+    EXIT_DECLINED = 4,    /* the operator said no */
+};
+
+struct control {
+    const char *socket;
+    bool json;
+    bool yes; /* do not ask */
+};
+
+/* ---- request.c ---- */
+
+/* One request; body (NULL: none) is borrowed. EXIT_GOOD with *answer (to be decref'd), else the error is printed. */
+enum control_exit request(const struct control *control, const char *method, const char *path, const json_t *body,
+                          json_t **answer);
+/* A stream: each line as it comes, until the gateway ends it. */
+enum control_exit request_stream(const struct control *control, const char *path,
+                                 void (*line)(const struct control *control, const char *text, size_t length));
+
+/* ---- table.c ---- */
+
+struct column {
+    const char *title;
+    const char *member; /* of each object: text, number, boolean, list of texts, or missing */
+    bool right;         /* numbers */
+};
+void table_print(const json_t *list, const struct column *columns);
+/* An object, one member a line. */
+void table_object(const json_t *object);
+
+/* ---- command.c ---- */
+
+enum control_exit command_run(const struct control *control, int argc, char **argv);
+void command_usage(void);
+/* True when the operator, or -y, says yes. */
+bool ask(const struct control *control, const char *question);
+
+/* ---- mitigate.c ---- */
+
+enum control_exit mitigate(const struct control *control, int argc, char **argv);

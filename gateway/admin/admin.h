@@ -1,0 +1,77 @@
+/*
+ * admin: what operators see of a running gateway, and what they ask of it.
+ *
+ * Words: the *control socket* is HTTP with JSON on a Unix socket (docs/admin-api.yaml), for which the permissions of
+ * its file are the access control; the *metrics port* is read-only; a *source* is a function through which admin reads
+ * what only other parts know; an *event* is one line of the log, or a change of a mitigation, as `dotsgwctl watch` has
+ * it.
+ * Called by assemble on the loop thread. It reads the relay, and asks it for what operators ask for; it knows neither
+ * side.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "aggregation/relay.h"
+#include "gateway/admin/metrics.h"
+#include "gateway/config/config.h"
+
+/* The client, in the relay, to which the operators' own requests belong: no configured client can have a space in its
+ * name. */
+#define ADMIN_CLIENT "the operators"
+
+struct admin;
+
+struct admin_session {
+    const char *client; /* NULL: unknown */
+    const char *peer, *transport, *state;
+    bool deaf, mitigating;
+    int64_t up_ms, heard_ms;
+    uint32_t rtt_ms; /* 0: no estimate */
+    size_t observers;
+};
+
+struct admin_upstream {
+    const char *name, *state, *server;
+    size_t sessions, links;
+    uint32_t rtt_us;
+    uint64_t ups, outages;
+};
+
+/* What other parts know; filled in by assemble. */
+struct admin_sources {
+    void *(*sessions_begin)(void *arg); /* a walk over many turns; NULL: out of memory */
+    bool (*sessions_next)(void *walk, struct admin_session *out);
+    void (*sessions_end)(void *walk);
+    bool (*upstream)(void *arg, size_t index, struct admin_upstream *out); /* false past the end */
+    /* Which target of the relay an upstream or a mitigator of the configuration is; SIZE_MAX: none. */
+    size_t (*target)(void *arg, bool mitigator, size_t index);
+    void (*metrics)(void *arg, struct metrics *out);
+};
+
+struct admin_settings {
+    uv_loop_t *loop;
+    const struct config *config; /* borrowed */
+    struct relay *relay;
+    int64_t (*now)(void);
+    const struct admin_sources *sources;
+    void *arg;
+};
+
+/* Opens what the configuration has of admin.socket and admin.metrics. NULL with a sentence in error. */
+struct admin *admin_open(const struct admin_settings *settings, char *error, size_t error_size);
+
+/* Another configuration is in force, with the same key admin. NULL is fine. */
+void admin_use(struct admin *admin, const struct config *config);
+
+/* The relay's effects, as far as they concern operators. False: the exchange is not one of theirs. NULL is fine. */
+bool admin_answer(struct admin *admin, void *exchange, const struct relay_answer *answer);
+bool admin_ignore(struct admin *admin, void *exchange);
+void admin_changed(struct admin *admin, const struct mitigation *mitigation, bool gone);
+
+/* After relay_free, in the same turn of the loop: the relay gives back what operators still wait for. NULL is fine:
+ * then on_closed does not come. */
+void admin_close(struct admin *admin, void (*on_closed)(void *arg), void *arg);

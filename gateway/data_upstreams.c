@@ -1,0 +1,78 @@
+/* data_upstreams: the cuid of the signal channel, and a hook when there is somebody behind it. */
+#include "gateway/data_upstreams.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct data_upstreams {
+    struct northbound *northbound; /* of the signal channel */
+    struct northbound_data *data;
+    struct catalog_upstream hook;
+    bool any;
+    void (*on_closed)(void *arg);
+    void *arg;
+};
+
+/* As on the signal channel (RFC 8783 section 5.1). */
+static int make_cuid(void *arg, size_t target, const struct requester *owner, char cuid[23])
+{
+    return northbound_make_cuid(((struct data_upstreams *)arg)->northbound, target, owner, 0, cuid);
+}
+
+struct data_upstreams *data_upstreams_open(uv_loop_t *loop, const struct config *config,
+                                           const struct relay_policy *policy, struct catalog *catalog,
+                                           struct northbound *northbound, int64_t (*now)(void), char *error,
+                                           size_t error_size)
+{
+    struct data_upstreams *upstreams = calloc(1, sizeof(*upstreams));
+    const struct northbound_data_settings settings = {.loop = loop,
+                                                      .config = config,
+                                                      .policy = policy,
+                                                      .catalog = catalog,
+                                                      .now = now,
+                                                      .make_cuid = make_cuid,
+                                                      .arg = upstreams};
+
+    snprintf(error, error_size, "out of memory");
+    if (!upstreams)
+        return NULL;
+    upstreams->northbound = northbound;
+    upstreams->data = northbound_data_open(&settings, error, error_size);
+    if (!upstreams->data) {
+        free(upstreams);
+        return NULL;
+    }
+    upstreams->any = northbound_data_hook(upstreams->data, &upstreams->hook);
+    return upstreams;
+}
+
+const struct catalog_upstream *data_upstreams_hook(const struct data_upstreams *upstreams)
+{
+    return upstreams->any ? &upstreams->hook : NULL;
+}
+
+void data_upstreams_start(struct data_upstreams *upstreams)
+{
+    northbound_data_start(upstreams->data);
+}
+
+void data_upstreams_apply(struct data_upstreams *upstreams, struct northbound_data_change *change,
+                          const struct relay_policy *policy)
+{
+    northbound_data_apply(upstreams->data, change, policy);
+}
+
+static void closed(void *arg)
+{
+    struct data_upstreams *upstreams = arg;
+
+    upstreams->on_closed(upstreams->arg);
+    free(upstreams);
+}
+
+void data_upstreams_close(struct data_upstreams *upstreams, void (*on_closed)(void *arg), void *arg)
+{
+    upstreams->on_closed = on_closed;
+    upstreams->arg = arg;
+    northbound_data_close(upstreams->data, closed, upstreams);
+}

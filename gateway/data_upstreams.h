@@ -1,0 +1,21 @@
+/* data_upstreams: northbound/data as the data channel's server is given it; where there is none, nothing. */
+#pragma once
+
+#include "northbound/data/northbound_data.h"
+#include "northbound/signal/northbound.h"
+
+struct data_upstreams;
+
+/* NULL with a sentence in error. All is borrowed. */
+struct data_upstreams *data_upstreams_open(uv_loop_t *loop, const struct config *config,
+                                           const struct relay_policy *policy, struct catalog *catalog,
+                                           struct northbound *northbound, int64_t (*now)(void), char *error,
+                                           size_t error_size);
+/* NULL: no upstream has a data channel, so this gateway is its server. */
+const struct catalog_upstream *data_upstreams_hook(const struct data_upstreams *upstreams);
+void data_upstreams_start(struct data_upstreams *upstreams);
+/* As northbound_data_apply. */
+void data_upstreams_apply(struct data_upstreams *upstreams, struct northbound_data_change *change,
+                          const struct relay_policy *policy);
+/* When nobody asks any more. */
+void data_upstreams_close(struct data_upstreams *upstreams, void (*on_closed)(void *arg), void *arg);

@@ -1,0 +1,51 @@
+/* inspect: what admin may know of the parts that it does not know, for assemble only. */
+#pragma once
+
+#include "gateway/admin/admin.h"
+#include "gateway/targets.h"
+#include "gateway/store/store.h"
+#include "northbound/signal/northbound.h"
+#include "southbound/signal/southbound.h"
+
+#define INSPECTION_SUBMITS 512u /* whose time of commit is not known yet; more are not measured */
+
+#define INSPECTION_ALERTS 10u /* events of the relay, and others */
+#define INSPECTION_CERTIFICATES 32u
+
+struct inspection_certificate {
+    const char *file; /* of the configuration */
+    int64_t expires;  /* s since 1970 */
+};
+
+struct inspection_certificates {
+    struct inspection_certificate at[INSPECTION_CERTIFICATES];
+    size_t count;
+};
+
+struct inspection {
+    const struct config *config;   /* in force */
+    const struct targets *targets; /* the same */
+    struct relay *relay;
+    struct store *store;
+    struct southbound *southbound;
+    struct northbound *northbound;
+    uint64_t alerts[INSPECTION_ALERTS];
+    struct inspection_certificates certificates;
+    struct metrics_histogram commits;
+    uint64_t submitted_ns[INSPECTION_SUBMITS]; /* by sequence */
+    uint64_t first, last;                      /* sequences that are measured: first < sequence <= last */
+};
+
+/* Opens admin when the configuration has it, else *admin is NULL. 0, or -1 with a sentence. */
+int inspection_open(struct inspection *inspection, uv_loop_t *loop, int64_t (*now)(void), struct admin **admin,
+                    char *error, size_t error_size);
+
+/* A reload: the certificates of a configuration, from any thread, as it blocks on files; then all of it in force. admin
+ * may be NULL. */
+void inspection_certificates(const struct config *config, struct inspection_certificates *out);
+void inspection_use(struct inspection *inspection, const struct config *config,
+                    const struct inspection_certificates *certificates, struct admin *admin);
+
+void inspection_submitted(struct inspection *inspection, uint64_t sequence);
+void inspection_alert(struct inspection *inspection, const char *event);
+void inspection_committed(struct inspection *inspection, uint64_t sequence);

@@ -1,0 +1,27 @@
+/*
+ * operate: what an operator may ask of a running gateway, by signal or by the control tool.
+ *
+ * Words: a *reload* reads the configuration file again and puts it in force, or refuses it as a whole; a *drain* sends
+ * clients elsewhere, and ends when they have gone or when gateway.drain-time is over.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct gateway;
+
+/* text: one sentence, for the log and the operator; when not ok, everything is as it was before. */
+typedef void gateway_reload_h(void *arg, bool ok, const char *text);
+
+/*
+ * Reads the file that the gateway was started with. why: "SIGHUP", "dotsgwctl": for the log, which has the result, too.
+ * done (NULL is fine) comes on a later turn of the loop. -1: another one is under way (then done does not come), or the
+ * gateway is closing.
+ */
+int gateway_reload(struct gateway *gateway, const char *why, gateway_reload_h *done, void *arg);
+
+/* Begins a drain. drained comes when it is over: then the gateway is to be closed. Again: nothing. */
+void gateway_drain(struct gateway *gateway, const char *why, void (*drained)(void *arg), void *arg);
+/* Ends it before that: who comes is served again. */
+void gateway_undrain(struct gateway *gateway, const char *why);
+bool gateway_draining(const struct gateway *gateway);

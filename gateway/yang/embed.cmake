@@ -1,0 +1,16 @@
+# cmake -DOUTPUT=FILE.c -DMODULES=FILE.yang,... -P embed.cmake: the modules as arrays, so that none is looked for at run time.
+set(arrays "")
+set(rows "")
+string(REPLACE "," ";" modules "${MODULES}")
+foreach(module ${modules})
+  get_filename_component(name ${module} NAME_WLE)
+  string(REGEX REPLACE "@.*" "" name ${name})
+  string(MAKE_C_IDENTIFIER ${name} array)
+  file(READ ${module} bytes HEX)
+  string(REGEX REPLACE "(................................................................)" "\\1\n" bytes "${bytes}")
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+  string(APPEND arrays "static const char ${array}[] = {\n${bytes}0};\n")
+  string(APPEND rows "    {\"${name}\", ${array}},\n")
+endforeach()
+file(WRITE ${OUTPUT} "/* Made by gateway/yang/embed.cmake. */\n#include \"gateway/yang/modules.h\"\n\n${arrays}
+const struct yang_module_text yang_modules[] = {\n${rows}    {0, 0},\n};\n")
