@@ -17,7 +17,8 @@
 #define EVENTS 256
 #define STALLED 1000   /* ms: then what is under way is repeated */
 #define PATIENCE 60    /* times that it may stall */
-#define MESSAGE_MAX 64 /* bytes of a request */
+#define AGAIN 3e6      /* us: a request that is not answered is repeated, RFC 9132 section 4.4.1 */
+#define HEADER 8       /* bytes before the code of a message, and its token */
 #define STRIDE 7919    /* a prime: neighbours in memory are not asked one after the other */
 
 struct client {
@@ -25,6 +26,8 @@ struct client {
     int descriptor;
     uint16_t token;
     bool up, asking;
+    double asked; /* us; a storm: at first, and due for the next try */
+    double due;
 };
 
 struct clients {
@@ -35,6 +38,7 @@ struct clients {
     int epoll;
     size_t up, started, answered, sent, repeated, requests;
     size_t next;
+    uint64_t random;
 };
 
 static void fail(const char *why)
@@ -142,17 +146,49 @@ static void start(struct clients *clients, struct client *client)
 
 /* ---- requests ---- */
 
+static bool is_lost(struct clients *clients)
+{
+    clients->random ^= clients->random << 13;
+    clients->random ^= clients->random >> 7;
+    clients->random ^= clients->random << 17;
+    return (double)(clients->random >> 11) * 0x1p-53 < clients->settings.loss;
+}
+
+static size_t write_request(const struct clients *clients, const struct client *client, uint8_t *to)
+{
+    static const uint8_t get[] = {0x01, 0xb1, 'x'};
+
+    if (clients->settings.request)
+        return clients->settings.request(clients->settings.arg, (size_t)(client - clients->all), client->token, to);
+    memcpy(to, get, sizeof(get));
+    return sizeof(get);
+}
+
+/* A NON of RFC 7252 section 3, or its form of RFC 8323 section 3.2, with a token of two bytes. */
 static void ask(struct clients *clients, struct client *client)
 {
+    uint8_t message[HEADER + CLIENTS_REQUEST_MAX], request[CLIENTS_REQUEST_MAX];
     uint8_t high = (uint8_t)(client->token >> 8), low = (uint8_t)client->token;
-    const uint8_t datagram[] = {0x52, 0x01, high, low, high, low, 0xb1, 'x'}; /* NON GET /x, RFC 7252 section 3 */
-    const uint8_t stream[] = {0x22, 0x01, high, low, 0xb1, 'x'};              /* RFC 8323 section 3.2 */
+    size_t length = write_request(clients, client, request), head = 0, rest = length - 1;
 
     client->asking = true;
-    if (clients->settings.tcp)
-        say(client, stream, sizeof(stream));
-    else
-        say(client, datagram, sizeof(datagram));
+    if (is_lost(clients))
+        return;
+    if (!clients->settings.tcp) {
+        const uint8_t start[] = {0x52, request[0], high, low};
+        memcpy(message, start, head = sizeof(start));
+    } else {
+        message[head++] = (uint8_t)((rest < 13 ? rest : rest < 269 ? 13 : 14) << 4 | 2);
+        if (rest >= 269)
+            message[head++] = (uint8_t)((rest - 269) >> 8);
+        if (rest >= 13)
+            message[head++] = (uint8_t)(rest - (rest < 269 ? 13 : 269));
+        message[head++] = request[0];
+    }
+    message[head++] = high;
+    message[head++] = low;
+    memcpy(message + head, request + 1, rest);
+    say(client, message, head + rest);
 }
 
 static void ask_next(struct clients *clients)
@@ -167,15 +203,25 @@ static void ask_next(struct clients *clients)
     } while (client->asking);
     clients->sent++;
     client->token++;
+    client->asked = now_us();
     ask(clients, client);
 }
 
-/* One message in a record. */
+/* One message in a record; heartbeats and notifications are others. Ends the program when it is an error. */
 static bool is_answer(const struct clients *clients, const struct client *client, const uint8_t *message, int length)
 {
-    int token = clients->settings.tcp ? (message[0] >> 4 < 13 ? 2 : 3) : 4;
+    int extended = message[0] >> 4 < 13 ? 0 : message[0] >> 4 == 13 ? 1 : 2;
+    int token = clients->settings.tcp ? 2 + extended : 4, code = clients->settings.tcp ? token - 1 : 1;
 
-    return length >= token + 2 && (message[0] & 15) == 2 && (message[token] << 8 | message[token + 1]) == client->token;
+    if (length < token + 2 || (message[0] & 15) != 2 ||
+        (message[token] << 8 | message[token + 1]) != client->token || message[code] >> 5 == 0)
+        return false;
+    if (message[code] >> 5 != 2) {
+        fprintf(stderr, "bench: an answer of %d.%02d: %.*s\n", message[code] >> 5, message[code] & 31,
+                length - token - 2, (const char *)message + token + 2);
+        exit(1);
+    }
+    return true;
 }
 
 static void hear(struct clients *clients, struct client *client)
@@ -188,10 +234,11 @@ static void hear(struct clients *clients, struct client *client)
         return;
     }
     while ((length = SSL_read(client->ssl, message, sizeof(message))) > 0) {
-        if (!client->asking || !is_answer(clients, client, message, length))
+        if (is_lost(clients) || !client->asking || !is_answer(clients, client, message, length))
             continue;
         client->asking = false;
         clients->answered++;
+        client->asked = now_us() - client->asked;
         ask_next(clients);
     }
     if (SSL_get_error(client->ssl, length) != SSL_ERROR_WANT_READ)
@@ -235,6 +282,7 @@ struct clients *clients_connect(const struct clients_settings *settings)
     unsigned stalls = 0;
 
     clients->settings = *settings;
+    clients->random = 88172645463325252U; /* the same losses in every run */
     clients->all = calloc(settings->count, sizeof(*clients->all));
     clients->context = clients_context(settings->tcp, settings->pki);
     clients->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -258,6 +306,60 @@ size_t clients_ask(struct clients *clients, size_t requests, size_t window)
     while (clients->answered < requests)
         turn(clients, &stalls);
     return clients->repeated;
+}
+
+void clients_ask_slowly(struct clients *clients, size_t requests, double *took)
+{
+    for (size_t i = 0; i < requests; i++) {
+        clients->next = 0;
+        clients_ask(clients, 1, 1);
+        took[i] = clients->all[0].asked;
+    }
+}
+
+/* Those whose time has come; returns ms until somebody else's. */
+static int ask_due(struct clients *clients, struct storm *storm)
+{
+    double now = now_us(), next = now + STALLED * 1e3;
+
+    for (size_t i = 0; i < clients->settings.count; i++) {
+        struct client *client = &clients->all[i];
+        bool first = client->due == client->asked;
+
+        if (client->due <= now && (first || client->asking)) {
+            client->token += first;
+            client->due = now + AGAIN;
+            storm->tries++;
+            ask(clients, client);
+        }
+        if ((client->asking || client->due == client->asked) && client->due < next)
+            next = client->due;
+    }
+    return next > now ? (int)((next - now) / 1e3) + 1 : 0;
+}
+
+void clients_storm(struct clients *clients, double seconds, struct storm *storm)
+{
+    size_t count = clients->settings.count;
+    double begun = now_us(), *took = calloc(count, sizeof(*took));
+    int count_ready;
+
+    memset(storm, 0, sizeof(*storm));
+    clients->requests = clients->sent = clients->answered = 0; /* nobody asks when another is answered */
+    for (size_t i = 0; i < count; i++)
+        clients->all[i].asked = clients->all[i].due = begun + seconds * 1e6 * (double)i / (double)count;
+    while (clients->answered < count) {
+        if (now_us() - begun > PATIENCE * AGAIN)
+            fail("the server does not answer");
+        count_ready = epoll_wait(clients->epoll, clients->events, EVENTS, ask_due(clients, storm));
+        for (int i = 0; i < count_ready; i++)
+            hear(clients, clients->events[i].data.ptr);
+    }
+    storm->last = (now_us() - begun) / 1e6;
+    for (size_t i = 0; i < count; i++)
+        took[i] = clients->all[i].asked / 1e6;
+    storm->median = median_of(took, count);
+    free(took);
 }
 
 SSL_SESSION *clients_session(struct clients *clients)

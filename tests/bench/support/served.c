@@ -8,11 +8,11 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "gateway/coap/coap.h"
 #include "gateway/log/log.h"
+#include "tests/bench/support/requests.h"
 
 static const uint8_t body[32] = "thirty-two bytes of an answer...";
 
@@ -47,6 +47,33 @@ static void on_request(void *arg, struct dots_session *session, const struct dot
     dots_reply(request->exchange, &response);
 }
 
+/* What a DOTS server says to a gateway, at once: each mitigation is as asked for, and has begun. */
+static void on_dots_request(void *arg, struct dots_session *session, const struct dots_request *request)
+{
+    static uint8_t status[CLIENTS_REQUEST_MAX];
+    struct dots_response response = {
+        .code = DOTS_CODE(2, 4), .content_format = -1, .max_age = DOTS_NO_MAX_AGE, .observe = -1};
+    unsigned long mid = 0;
+
+    (void)arg, (void)session;
+    if (request->path_count) {
+        const struct dots_option *last = &request->path[request->path_count - 1];
+        char text[16] = "";
+        memcpy(text, last->at, last->length < sizeof(text) ? last->length : sizeof(text) - 1);
+        mid = strncmp(text, "mid=", 4) == 0 ? strtoul(text + 4, NULL, 10) : 0;
+    }
+    if (mid && request->method != DOTS_DELETE) {
+        response.code = request->method == DOTS_PUT ? DOTS_CODE(2, 1) : DOTS_CODE(2, 5);
+        response.observe = request->method == DOTS_GET && request->observe == 0 ? 1 : -1;
+        response.content_format = DOTS_CONTENT_FORMAT;
+        response.body = status;
+        response.body_length = requests_status((uint32_t)mid, request->method == DOTS_GET, status);
+    } else if (request->method == DOTS_GET) {
+        response.code = DOTS_CODE(4, 4);
+    }
+    dots_reply(request->exchange, &response);
+}
+
 static bool on_response(void *arg, struct dots_session *session, const struct dots_token *token,
                         const struct dots_response *response)
 {
@@ -66,11 +93,12 @@ static const uint8_t *lookup(void *arg, const char *identity, size_t length, siz
     return (const uint8_t *)SERVED_PSK;
 }
 
-static void serve_gateway(bool tcp, const struct pki *pki, int tell)
+static void serve_gateway(bool dots, bool tcp, const struct pki *pki, int tell)
 {
     static const struct dots_handlers handlers = {on_up, on_down, on_request, on_response, on_nack, NULL};
+    static const struct dots_handlers responder = {on_up, on_down, on_dots_request, on_response, on_nack, NULL};
     struct dots_endpoint_settings settings = {
-        .handlers = &handlers,
+        .handlers = dots ? &responder : &handlers,
         .name = "bench.example",
         .credentials = {.certificate = pki->server[0] ? pki->server : NULL,
                         .private_key = pki->server[0] ? pki->server_key : NULL,
@@ -162,6 +190,8 @@ static void serve_stock(bool tcp, const struct pki *pki, int tell)
 
 /* ---- processes ---- */
 
+static const char *const kinds[] = {"gateway", "libcoap", "upstream"};
+
 /* --serve KIND TRANSPORT CA CERTIFICATE KEY, the port goes to standard output. */
 void served_become(int argc, char **argv)
 {
@@ -174,10 +204,10 @@ void served_become(int argc, char **argv)
     snprintf(pki.ca, sizeof(pki.ca), "%s", argv[4]);
     snprintf(pki.server, sizeof(pki.server), "%s", argv[5]);
     snprintf(pki.server_key, sizeof(pki.server_key), "%s", argv[6]);
-    if (strcmp(argv[2], "gateway") == 0)
-        serve_gateway(strcmp(argv[3], "tls") == 0, &pki, STDOUT_FILENO);
-    else
+    if (strcmp(argv[2], kinds[SERVED_STOCK]) == 0)
         serve_stock(strcmp(argv[3], "tls") == 0, &pki, STDOUT_FILENO);
+    else
+        serve_gateway(strcmp(argv[2], kinds[SERVED_UPSTREAM]) == 0, strcmp(argv[3], "tls") == 0, &pki, STDOUT_FILENO);
     exit(0);
 }
 
@@ -193,8 +223,7 @@ struct served served_start(enum served_kind kind, bool tcp, const struct pki *pk
     if (served.pid == 0) {
         dup2(pipes[1], STDOUT_FILENO);
         close(pipes[0]);
-        execl("/proc/self/exe", "bench", "--serve", kind == SERVED_GATEWAY ? "gateway" : "libcoap",
-              tcp ? "tls" : "dtls", pki ? pki->ca : "", pki ? pki->server : "", pki ? pki->server_key : "",
+        execl("/proc/self/exe", "bench", "--serve", kinds[kind], tcp ? "tls" : "dtls", pki ? pki->ca : "", pki ? pki->server : "", pki ? pki->server_key : "",
               (char *)NULL);
         _exit(1);
     }
@@ -209,49 +238,4 @@ void served_stop(const struct served *served)
 {
     kill(served->pid, SIGKILL);
     waitpid(served->pid, NULL, 0);
-}
-
-double process_cpu_us(pid_t pid)
-{
-    struct timespec used;
-    clockid_t clock;
-
-    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0)
-        fail("a server has ended");
-    return (double)used.tv_sec * 1e6 + (double)used.tv_nsec / 1e3;
-}
-
-double process_resident_kib(pid_t pid)
-{
-    char name[64];
-    unsigned long size, resident;
-    FILE *file;
-
-    snprintf(name, sizeof(name), "/proc/%d/statm", (int)pid);
-    file = fopen(name, "r");
-    if (!file || fscanf(file, "%lu %lu", &size, &resident) != 2)
-        fail("a server has ended");
-    fclose(file);
-    return (double)resident * (double)sysconf(_SC_PAGESIZE) / 1024;
-}
-
-double now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-
-    return (left > right) - (left < right);
-}
-
-double median_of(double *values, size_t count)
-{
-    qsort(values, count, sizeof(*values), by_value);
-    return values[count / 2];
 }

@@ -1,6 +1,7 @@
 /*
- * served: a server in a process of its own, and what it costs. Each request is answered with 2.05 and 32 bytes.
- * The *gateway* kind is gateway/coap on libuv; *stock* is libcoap with its own coap_io_process() loop.
+ * served: a server in a process of its own. Each request is answered with 2.05 and 32 bytes. The *gateway* kind is
+ * gateway/coap on libuv; *stock* is libcoap with its own coap_io_process() loop; *upstream* is gateway/coap, too, and
+ * answers a gateway as a DOTS server does, without any work.
  */
 #pragma once
 
@@ -9,8 +10,9 @@
 #include <sys/types.h>
 
 #include "tests/bench/support/pki.h"
+#include "tests/bench/support/process.h"
 
-enum served_kind { SERVED_GATEWAY, SERVED_STOCK };
+enum served_kind { SERVED_GATEWAY, SERVED_STOCK, SERVED_UPSTREAM };
 
 struct served {
     pid_t pid;
@@ -25,10 +27,3 @@ void served_become(int argc, char **argv);
 /* Without a PKI: with PSK. Ends the program when it cannot. */
 struct served served_start(enum served_kind kind, bool tcp, const struct pki *pki);
 void served_stop(const struct served *served);
-
-/* What any process has used so far. */
-double process_cpu_us(pid_t pid);
-double process_resident_kib(pid_t pid);
-
-double now_us(void);
-double median_of(double *values, size_t count);

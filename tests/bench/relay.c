@@ -1,0 +1,180 @@
+/*
+ * links: bench_support coap wire log
+ *
+ * relay: what the gateway takes for a request that goes through it, from clients over TLS or DTLS to an upstream over
+ * DTLS, and by how much its answer comes later. Beside it, in the same run, Debian's coap-server-openssl: answering the
+ * same request directly over DTLS, and as a proxy.
+ *
+ * Kinds of requests: *new* replaces the client's last one (a higher mid); *efficacy* is an update of one that is there.
+ */
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/bench/support/clients.h"
+#include "tests/bench/support/gateway.h"
+#include "tests/bench/support/requests.h"
+#include "tests/bench/support/served.h"
+
+#define CLIENTS 100
+#define WINDOW 32
+#define REPEATS 5
+#define SLOW 2000 /* requests at light load */
+
+struct figures {
+    double server_us, client_us, upstream_us; /* of processor time, a request */
+    double per_second;
+    double p50, p99, p999; /* us; one request at a time */
+};
+
+/* What answers: its process, and the upstream's, or 0. */
+struct target {
+    pid_t pid, upstream;
+    uint16_t port;
+    bool tcp;
+};
+
+static double quantile(const double *sorted, size_t count, double q)
+{
+    return sorted[(size_t)((double)(count - 1) * q)];
+}
+
+static void measure(const struct target *target, const struct clients_settings *how, size_t requests,
+                    struct figures *figures)
+{
+    struct clients_settings settings = *how;
+    double server[REPEATS], own[REPEATS], upstream[REPEATS], rate[REPEATS], took[SLOW];
+    struct clients *clients;
+
+    settings.port = target->port;
+    settings.tcp = target->tcp;
+    settings.count = CLIENTS;
+    settings.together = WINDOW;
+    clients = clients_connect(&settings);
+    clients_ask(clients, requests, WINDOW);
+    for (size_t i = 0; i < REPEATS; i++) {
+        double begun = now_us(), used = process_cpu_us(target->pid), client = process_cpu_us(getpid());
+        double above = target->upstream ? process_cpu_us(target->upstream) : 0;
+
+        clients_ask(clients, requests, WINDOW);
+        server[i] = (process_cpu_us(target->pid) - used) / (double)requests;
+        own[i] = (process_cpu_us(getpid()) - client) / (double)requests;
+        upstream[i] = target->upstream ? (process_cpu_us(target->upstream) - above) / (double)requests : 0;
+        rate[i] = (double)requests / (now_us() - begun) * 1e6;
+    }
+    clients_ask_slowly(clients, SLOW, took);
+    clients_close(clients);
+    figures->server_us = median_of(server, REPEATS);
+    figures->client_us = median_of(own, REPEATS);
+    figures->upstream_us = median_of(upstream, REPEATS);
+    figures->per_second = median_of(rate, REPEATS);
+    figures->p50 = median_of(took, SLOW);
+    figures->p99 = quantile(took, SLOW, 0.99);
+    figures->p999 = quantile(took, SLOW, 0.999);
+}
+
+static void tell(const char *what, const char *kind, const struct figures *figures, const struct figures *direct)
+{
+    const char *bottleneck = figures->server_us < figures->client_us     ? "clients"
+                             : figures->server_us < figures->upstream_us ? "upstream"
+                                                                         : "server";
+
+    printf("{\"name\": \"relay.%s\", \"requests\": \"%s\", \"clients\": %d, \"window\": %d, \"figure\": %.1f, "
+           "\"unit\": \"us of processor\", \"requests_per_s\": %.0f, \"requests_per_processor_s\": %.0f, \"ratio\": %.2f, "
+           "\"client_us\": %.1f, \"upstream_us\": %.1f, \"bottleneck\": \"%s\", \"p50_us\": %.0f, \"p99_us\": %.0f, "
+           "\"p999_us\": %.0f, \"added_p50_us\": %.0f, \"added_p99_us\": %.0f, \"added_p999_us\": %.0f, \"reference\": "
+           "\"coap-server-openssl over DTLS\", \"reference_us\": %.1f}\n",
+           what, kind, CLIENTS, WINDOW, figures->server_us, figures->per_second, 1e6 / figures->server_us,
+           direct->server_us / figures->server_us, figures->client_us, figures->upstream_us, bottleneck, figures->p50,
+           figures->p99, figures->p999, figures->p50 - direct->p50, figures->p99 - direct->p99,
+           figures->p999 - direct->p999, direct->server_us);
+    fprintf(stderr, "%-16s %-9s %8.1f %9.0f %6.2f %8.1f %9.1f %7.0f %7.0f %7.0f  %s\n", what, kind, figures->server_us,
+            figures->per_second, direct->server_us / figures->server_us, figures->client_us, figures->upstream_us,
+            figures->p50, figures->p99, figures->p999, bottleneck);
+}
+
+/* ---- coap-server-openssl ---- */
+
+static pid_t start_debians(uint16_t port, const char *proxy)
+{
+    char text[16];
+    const char *direct[] = {"coap-server-openssl", "-A", "127.0.0.1", "-p", text, "-v", "0", "-d", "1000", "-k",
+                            SERVED_PSK, NULL};
+    const char *relay[] = {"coap-server-openssl", "-A", "127.0.0.1", "-p", text, "-v", "0", "-k", SERVED_PSK,
+                           "-u", "bench", "-P", proxy, NULL};
+
+    snprintf(text, sizeof(text), "%u", (unsigned)port);
+    return process_start(proxy ? relay : direct, "/dev/null");
+}
+
+static void measure_debians(bool tcp, size_t requests, struct figures *figures)
+{
+    uint16_t port = port_free(1);
+    struct target target = {start_debians(port, NULL), 0, (uint16_t)(port + 1), tcp};
+    struct clients_settings how = {.request = requests_same};
+
+    usleep(300000);
+    measure(&target, &how, requests, figures);
+    process_stop(target.pid, SIGKILL);
+}
+
+/* coap-server-openssl as the proxy, to the same program that answers. */
+static void measure_proxy(bool tcp, size_t requests, struct figures *figures)
+{
+    uint16_t port = port_free(1), upstream = port_free(1);
+    char proxy[64];
+    struct requests through = {.proxy_scheme = "coaps"};
+    struct clients_settings how = {.request = requests_same, .arg = &through};
+    struct target target = {.port = (uint16_t)(port + 1), .tcp = tcp};
+
+    snprintf(proxy, sizeof(proxy), "coaps://127.0.0.1:%u,proxy.example", (unsigned)upstream + 1);
+    target.upstream = start_debians(upstream, NULL);
+    target.pid = start_debians(port, proxy);
+    usleep(300000);
+    measure(&target, &how, requests, figures);
+    process_stop(target.pid, SIGKILL);
+    process_stop(target.upstream, SIGKILL);
+}
+
+/* ---- the gateway ---- */
+
+static void measure_gateway(bool tcp, bool efficacy, size_t requests, struct figures *figures)
+{
+    struct served upstream = served_start(SERVED_UPSTREAM, false, NULL);
+    struct gateway gateway;
+    struct clients_settings how = {.request = efficacy ? requests_efficacy : requests_put};
+
+    gateway_make(&gateway, upstream.port);
+    gateway_start(&gateway);
+    usleep(1000000);
+    const struct target target = {gateway.pid, upstream.pid, gateway.port, tcp};
+    measure(&target, &how, requests, figures);
+    gateway_stop(&gateway, SIGTERM);
+    gateway_remove(&gateway);
+    served_stop(&upstream);
+}
+
+int main(int argc, char **argv)
+{
+    size_t requests = argc > 1 ? strtoul(argv[1], NULL, 10) : 4000;
+    struct figures direct, figures;
+
+    served_become(argc, argv);
+    signal(SIGPIPE, SIG_IGN);
+    fprintf(stderr, "%-16s %-9s %8s %9s %6s %8s %9s %7s %7s %7s  %s\n", "", "", "us", "a second", "ratio", "clients",
+            "upstream", "p50, us", "p99", "p99.9", "bottleneck");
+    measure_debians(false, requests, &direct);
+    tell("direct-dtls", "same", &direct, &direct);
+    for (int tcp = 1; tcp >= 0; tcp--) {
+        for (int efficacy = 0; efficacy < 2; efficacy++) {
+            measure_gateway(tcp, efficacy, requests, &figures);
+            tell(tcp ? "gateway-tls-dtls" : "gateway-dtls-dtls", efficacy ? "efficacy" : "new", &figures, &direct);
+        }
+        measure_proxy(tcp, requests, &figures);
+        tell(tcp ? "proxy-tls-dtls" : "proxy-dtls-dtls", "same", &figures, &direct);
+    }
+    return 0;
+}

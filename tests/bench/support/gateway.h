@@ -1,0 +1,23 @@
+/*
+ * gateway: the program dotsgw, with a configuration of its own: one configured client, the PSK identity "bench", under
+ * which as many clients ask as the benchmark wants (each has a cuid), and at most one upstream. Its state lies in
+ * memory (/dev/shm): no disk is measured.
+ */
+#pragma once
+
+#include "tests/bench/support/process.h"
+#include "tests/bench/support/served.h"
+
+struct gateway {
+    pid_t pid;
+    uint16_t port; /* of UDP and TCP */
+    char folder[64];
+    char command[256]; /* of dotsgw */
+};
+
+/* upstream: port of the DOTS server behind it, over DTLS; 0: it is a server itself, and tells a program that does
+ * nothing. Without starting it. */
+void gateway_make(struct gateway *gateway, uint16_t upstream);
+void gateway_start(struct gateway *gateway);
+void gateway_stop(const struct gateway *gateway, int signal);
+void gateway_remove(const struct gateway *gateway);
