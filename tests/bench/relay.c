@@ -9,6 +9,7 @@
  */
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,13 +99,13 @@ static void tell(const char *what, const char *kind, const struct figures *figur
 
 /* ---- coap-server-openssl ---- */
 
-static pid_t start_debians(uint16_t port, const char *proxy)
+static pid_t start_debians(uint16_t port, bool proxy)
 {
     char text[16];
     const char *direct[] = {"coap-server-openssl", "-A", "127.0.0.1", "-p", text, "-v", "0", "-d", "1000", "-k",
                             SERVED_PSK, NULL};
     const char *relay[] = {"coap-server-openssl", "-A", "127.0.0.1", "-p", text, "-v", "0", "-k", SERVED_PSK,
-                           "-u", "bench", "-P", proxy, NULL};
+                           "-u", "bench", "-P", ",proxy.example", NULL};
 
     snprintf(text, sizeof(text), "%u", (unsigned)port);
     return process_start(proxy ? relay : direct, "/dev/null");
@@ -113,7 +114,7 @@ static pid_t start_debians(uint16_t port, const char *proxy)
 static void measure_debians(bool tcp, size_t requests, struct figures *figures)
 {
     uint16_t port = port_free(1);
-    struct target target = {start_debians(port, NULL), 0, (uint16_t)(port + 1), tcp};
+    struct target target = {start_debians(port, false), 0, (uint16_t)(port + 1), tcp};
     struct clients_settings how = {.request = requests_same};
 
     usleep(300000);
@@ -125,14 +126,12 @@ static void measure_debians(bool tcp, size_t requests, struct figures *figures)
 static void measure_proxy(bool tcp, size_t requests, struct figures *figures)
 {
     uint16_t port = port_free(1), upstream = port_free(1);
-    char proxy[64];
-    struct requests through = {.proxy_scheme = "coaps"};
+    struct requests through = {.proxied_to = (uint16_t)(upstream + 1)};
     struct clients_settings how = {.request = requests_same, .arg = &through};
     struct target target = {.port = (uint16_t)(port + 1), .tcp = tcp};
 
-    snprintf(proxy, sizeof(proxy), "coaps://127.0.0.1:%u,proxy.example", (unsigned)upstream + 1);
-    target.upstream = start_debians(upstream, NULL);
-    target.pid = start_debians(port, proxy);
+    target.upstream = start_debians(upstream, false);
+    target.pid = start_debians(port, true);
     usleep(300000);
     measure(&target, &how, requests, figures);
     process_stop(target.pid, SIGKILL);
@@ -149,7 +148,6 @@ static void measure_gateway(bool tcp, bool efficacy, size_t requests, struct fig
 
     gateway_make(&gateway, upstream.port);
     gateway_start(&gateway);
-    usleep(1000000);
     const struct target target = {gateway.pid, upstream.pid, gateway.port, tcp};
     measure(&target, &how, requests, figures);
     gateway_stop(&gateway, SIGTERM);

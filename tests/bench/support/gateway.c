@@ -1,9 +1,12 @@
 #include "tests/bench/support/gateway.h"
 
 #include <libgen.h>
+#include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +24,8 @@
 #define UPSTREAM                                                                                                      \
     "upstreams: [{name: up, servers: [{host: dots.example, port: %u, addresses: [127.0.0.1]}], transports: [udp],\n"  \
     "   identity: client, credentials: {psk: gateway, key-file: bench.psk}}]\n"
+#define POLL 1000      /* us */
+#define START_MAX 60e6 /* us */
 #define MITIGATOR "mitigators: [{name: none, driver: notify, exec: /bin/true}]\n"
 
 static void fail(const char *why)
@@ -76,6 +81,17 @@ void gateway_make(struct gateway *gateway, uint16_t upstream)
     fclose(file);
 }
 
+static bool listens(uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int descriptor = socket(AF_INET, SOCK_STREAM, 0);
+    bool connected = connect(descriptor, (struct sockaddr *)&address, sizeof(address)) == 0;
+
+    close(descriptor);
+    return connected;
+}
+
 void gateway_start(struct gateway *gateway)
 {
     char file[128], log[128];
@@ -84,6 +100,10 @@ void gateway_start(struct gateway *gateway)
     snprintf(file, sizeof(file), "%s/dotsgw.yaml", gateway->folder);
     snprintf(log, sizeof(log), "%s/log", gateway->folder);
     gateway->pid = process_start(command, log);
+    for (double begun = now_us(); !listens(gateway->port); usleep(POLL)) {
+        if (now_us() - begun > START_MAX)
+            fail("dotsgw does not start");
+    }
 }
 
 void gateway_stop(const struct gateway *gateway, int signal)

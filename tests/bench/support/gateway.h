@@ -18,6 +18,6 @@ struct gateway {
 /* upstream: port of the DOTS server behind it, over DTLS; 0: it is a server itself, and tells a program that does
  * nothing. Without starting it. */
 void gateway_make(struct gateway *gateway, uint16_t upstream);
-void gateway_start(struct gateway *gateway);
+void gateway_start(struct gateway *gateway); /* returns when it listens */
 void gateway_stop(const struct gateway *gateway, int signal);
 void gateway_remove(const struct gateway *gateway);

@@ -8,6 +8,7 @@
 
 #define URI_HOST 3 /* RFC 7252 section 12.2 */
 #define IF_MATCH 1
+#define URI_PORT 7
 #define URI_PATH 11
 #define CONTENT_FORMAT 12
 #define PROXY_SCHEME 39
@@ -83,12 +84,15 @@ static size_t put(const struct requests *requests, size_t client, unsigned mid, 
     to[0] = 0x03;
     if (attack)
         add(&writer, IF_MATCH, "", 0);
-    if (requests->proxy_scheme)
-        add(&writer, URI_HOST, "upstream.example", 16);
+    if (requests->proxied_to) {
+        const uint8_t port[] = {(uint8_t)(requests->proxied_to >> 8), (uint8_t)requests->proxied_to};
+        add(&writer, URI_HOST, "127.0.0.1", 9);
+        add(&writer, URI_PORT, port, sizeof(port));
+    }
     add_path(&writer, client, &mid);
     add(&writer, CONTENT_FORMAT, format, sizeof(format));
-    if (requests->proxy_scheme)
-        add(&writer, PROXY_SCHEME, requests->proxy_scheme, strlen(requests->proxy_scheme));
+    if (requests->proxied_to)
+        add(&writer, PROXY_SCHEME, "coaps", 5);
     to[writer.length++] = PAYLOAD;
     length = wire_encode_cbor(&message, to + writer.length, CLIENTS_REQUEST_MAX - writer.length);
     if (length == 0)

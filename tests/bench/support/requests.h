@@ -14,7 +14,7 @@ struct requests {
     size_t first;            /* number of the first client */
     unsigned mitigations;    /* that each client keeps: its numberth request is about the (number modulo this)th; 0: 1 */
     unsigned lifetime;       /* s; 0: 3600 */
-    const char *proxy_scheme; /* NULL: none */
+    uint16_t proxied_to;     /* port of 127.0.0.1 that a proxy shall ask over DTLS; 0: no proxy */
 };
 
 /* A new mitigation request: a higher mid each time, which replaces the one that it overlaps. */
