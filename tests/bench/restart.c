@@ -16,7 +16,7 @@
 #include "tests/bench/support/requests.h"
 #include "tests/bench/support/served.h"
 
-#define CLIENTS 100
+#define CLIENTS 2000
 #define WINDOW 64
 #define REPEATS 3
 #define LATE 1000000 /* number of the client that comes then */
