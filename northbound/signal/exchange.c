@@ -431,6 +431,11 @@ void link_exchange_nack(struct exchange *exchange)
     }
 }
 
+bool link_observes(const struct exchange *exchange)
+{
+    return exchange->registered && exchange->state == EXCHANGE_DONE;
+}
+
 bool link_repeated(const struct exchange *exchange)
 {
     return exchange->repeated;

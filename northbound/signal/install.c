@@ -185,7 +185,7 @@ static void answered(void *arg, enum link_result result, const struct dots_respo
     }
     if (delivery->withdrawing)
         observe_stop(delivery, true);
-    else if (DOTS_CODE_CLASS(response->code) == 2)
+    else if (DOTS_CODE_CLASS(response->code) == 2 && (response->code != DOTS_CODE(2, 4) || !observe_holds(delivery)))
         observe_soon(delivery);
     body = response_body(delivery->leg, response);
     diagnostic = diagnostic_of(response, body, text);

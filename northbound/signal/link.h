@@ -154,6 +154,8 @@ struct exchange *link_request(struct link *link, const struct link_request *requ
 /* Registers an observation anew, with the same token (RFC 7641 section 3.3.1). A notification of the old
  * registration that comes meanwhile counts as well: it is alive. */
 void link_repeat(struct exchange *exchange);
+/* The server has it registered in this session, and nothing is under way about it. */
+bool link_observes(const struct exchange *exchange);
 /* May it have arrived more than once? Then an answer says nothing of what became of the other ones. */
 bool link_repeated(const struct exchange *exchange);
 /* The handler is not called any more. deregister: an observation is also ended at the server (RFC 7641

@@ -172,6 +172,8 @@ struct wire_message *response_body(const struct leg *leg, const struct dots_resp
 
 /* observe.c */
 void observe_soon(struct delivery *delivery);
+/* Its observation is good: a change of what the server has already is told without asking. */
+bool observe_holds(const struct delivery *delivery);
 void observe_stop(struct delivery *delivery, bool deregister);
 void observe_run(struct leg *leg, uint64_t now, bool mitigating);
 uint64_t observe_due(const struct leg *leg, bool mitigating);

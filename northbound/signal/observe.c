@@ -121,6 +121,17 @@ static uint64_t path_hash(const struct dots_path *path)
     return hash;
 }
 
+bool observe_holds(const struct delivery *delivery)
+{
+    struct dots_path path;
+
+    if (!delivery->observe || delivery->place != DELIVERY_OBSERVED || delivery->doubted ||
+        !link_observes(delivery->observe))
+        return false;
+    dots_path_of(&path, install_cuid(delivery->install), install_mid(delivery->install));
+    return path_hash(&path) == delivery->observed_path;
+}
+
 static void observe(struct delivery *delivery)
 {
     static const char *const query[] = {"c=n"}; /* the status alone: section 4.4.2, "SHOULD use c=n" in an attack */

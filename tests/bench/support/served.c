@@ -63,7 +63,7 @@ static void on_dots_request(void *arg, struct dots_session *session, const struc
         mid = strncmp(text, "mid=", 4) == 0 ? strtoul(text + 4, NULL, 10) : 0;
     }
     if (mid && request->method != DOTS_DELETE) {
-        response.code = request->method == DOTS_PUT ? DOTS_CODE(2, 1) : DOTS_CODE(2, 5);
+        response.code = request->method == DOTS_GET ? DOTS_CODE(2, 5) : DOTS_CODE(2, request->if_match ? 4 : 1);
         response.observe = request->method == DOTS_GET && request->observe == 0 ? 1 : -1;
         response.content_format = DOTS_CONTENT_FORMAT;
         response.body = status;
