@@ -20,10 +20,12 @@
 #include "tests/bench/support/requests.h"
 #include "tests/bench/support/served.h"
 
-#define CLIENTS 100
-#define WINDOW 32
+#define CLIENTS 200
+#define WINDOW window
 #define REPEATS 5
 #define SLOW 2000 /* requests at light load */
+
+static size_t window = 150;
 
 struct figures {
     double server_us, client_us, upstream_us; /* of processor time, a request */
@@ -83,7 +85,7 @@ static void tell(const char *what, const char *kind, const struct figures *figur
                              : figures->server_us < figures->upstream_us ? "upstream"
                                                                          : "server";
 
-    printf("{\"name\": \"relay.%s\", \"requests\": \"%s\", \"clients\": %d, \"window\": %d, \"figure\": %.1f, "
+    printf("{\"name\": \"relay.%s\", \"requests\": \"%s\", \"clients\": %d, \"window\": %zu, \"figure\": %.1f, "
            "\"unit\": \"us of processor\", \"requests_per_s\": %.0f, \"requests_per_processor_s\": %.0f, \"ratio\": %.2f, "
            "\"client_us\": %.1f, \"upstream_us\": %.1f, \"bottleneck\": \"%s\", \"p50_us\": %.0f, \"p99_us\": %.0f, "
            "\"p999_us\": %.0f, \"added_p50_us\": %.0f, \"added_p99_us\": %.0f, \"added_p999_us\": %.0f, \"reference\": "
@@ -161,6 +163,7 @@ int main(int argc, char **argv)
     struct figures direct, figures;
 
     served_become(argc, argv);
+    window = argc > 2 ? strtoul(argv[2], NULL, 10) : 150;
     signal(SIGPIPE, SIG_IGN);
     fprintf(stderr, "%-16s %-9s %8s %9s %6s %8s %9s %7s %7s %7s  %s\n", "", "", "us", "a second", "ratio", "clients",
             "upstream", "p50, us", "p99", "p99.9", "bottleneck");
