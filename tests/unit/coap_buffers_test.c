@@ -88,19 +88,50 @@ static void test_renegotiation_from_idle_is_refused(void **state)
     assert_true(south.downs <= 1);
 }
 
-/* The client's last flight again, as when ours was lost: RFC 6347 section 4.2.4. */
-static void test_rfc6347_4_2_4_finished_again_from_idle(void **state)
+/* Our last flight is lost: the client repeats its own, and OpenSSL answers from the buffer of messages. */
+static void test_rfc6347_4_2_4_last_flight_again_from_idle(void **state)
 {
     (void)state;
-    static const uint8_t finished[] = {22, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 16, 1, 2, 3, 4,
-                                       5,  6,    7,    8, 9, 1, 2, 3, 4, 5, 6, 7};
-    static const uint8_t change[] = {20, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 1};
-    connect_raw(DOTS_UDP);
+    char lost[1500];
+    struct dots_endpoint_settings of_south = south_settings();
+    south.endpoint = open_endpoint(&of_south);
+    south.on_request = answer_now;
+    south.answer = text_response(DOTS_CODE(2, 5), "here");
+    raw_open(DOTS_UDP, listen_on(south.endpoint, "127.0.0.1", DOTS_UDP));
+    SSL_set_psk_client_callback(raw.ssl, raw_psk);
+    assert_int_equal(SSL_set_cipher_list(raw.ssl, "ECDHE-PSK-CHACHA20-POLY1305"), 1);
+    SSL_set_connect_state(raw.ssl);
+    while (south.ups == 0) {
+        SSL_do_handshake(raw.ssl);
+        uv_run(&loop, UV_RUN_NOWAIT);
+    }
+    assert_true(recv(raw.descriptor, lost, sizeof lost, MSG_DONTWAIT) > 0);
+    be_idle();
+    assert_false(SSL_is_init_finished(raw.ssl));
+    while (DTLSv1_handle_timeout(raw.ssl) == 0) /* after a second */
+        uv_run(&loop, UV_RUN_NOWAIT);
+    uv_poll_init(&loop, &raw.poll, raw.descriptor);
+    uv_poll_start(&raw.poll, UV_READABLE, raw_ready);
+    run_until(raw_connected);
     ask_once();
     be_idle();
-    send_bytes(finished, sizeof finished);
-    send_bytes(change, sizeof change);
+}
+
+/* A write without anything read before. */
+static void test_we_ask_from_idle(void **state)
+{
+    (void)state;
+    struct dots_token token;
+    connect_raw(DOTS_UDP);
     ask_once();
+    for (int i = 0; i < 3; i++) {
+        struct dots_request request = make_request(DOTS_GET, "x", "");
+        be_idle();
+        raw.received = 0;
+        dots_token_new(&token);
+        assert_int_equal(dots_send(south.up[0], &token, &request), 0);
+        run_until(received_more);
+    }
 }
 
 static void test_hostile_datagrams_to_idle(void **state)
@@ -217,7 +248,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_raw(test_answers_from_idle),
         with_raw(test_renegotiation_from_idle_is_refused),
-        with_raw(test_rfc6347_4_2_4_finished_again_from_idle),
+        with_raw(test_rfc6347_4_2_4_last_flight_again_from_idle),
+        with_raw(test_we_ask_from_idle),
         with_raw(test_hostile_datagrams_to_idle),
         with_raw(test_close_from_idle),
         with_raw(test_we_close_from_idle),
