@@ -77,7 +77,7 @@ int main(int argc, char **argv)
 {
     static const size_t counts[] = {100, 1000, 10000, 50000};
     size_t most = argc > 1 ? strtoul(argv[1], NULL, 10) : 10000;
-    size_t stock_most = argc > 2 ? strtoul(argv[2], NULL, 10) : most;
+    size_t stock_most = argc > 2 ? strtoul(argv[2], NULL, 10) : 1000;
     size_t window = argc > 3 ? strtoul(argv[3], NULL, 10) : 100;
     struct pki pki;
 
