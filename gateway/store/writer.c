@@ -147,8 +147,8 @@ void writer_submit(struct writer *writer, struct batch *batch)
     else
         writer->first = batch;
     writer->last = batch;
-    uv_cond_signal(&writer->wake);
     uv_mutex_unlock(&writer->lock);
+    uv_cond_signal(&writer->wake); /* behind the lock, or the writer wakes to wait for it */
 }
 
 void writer_stop(struct writer *writer)
