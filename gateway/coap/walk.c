@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define GAP 10000           /* ns between walks for each session */
+#define GAP_MIN 1           /* ms; the timer of the loop knows no less */
 #define GAP_MAX 200         /* ms */
 #define MILLISECOND 1000000 /* ns */
 
@@ -75,6 +76,8 @@ static void on_walk(uv_timer_t *timer)
 void walk_soon(struct dots_endpoint *endpoint)
 {
     uint64_t gap = (uint64_t)endpoint->sessions_count * GAP / MILLISECOND;
+    if (gap < GAP_MIN)
+        gap = GAP_MIN;
     if (gap > GAP_MAX)
         gap = GAP_MAX;
     if (!endpoint->stale || uv_is_active((uv_handle_t *)&endpoint->walk))
