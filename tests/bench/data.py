@@ -70,10 +70,13 @@ def mitigations(signal, until):
     return sorted(taken)
 
 
-def tell(load, rate, taken):
+def tell(load, rate, taken, quiet):
     p50, p99 = taken[len(taken) // 2], taken[len(taken) * 99 // 100]
-    figures = {"requests_per_s": round(rate), "p50_ms": round(p50, 2), "p99_ms": round(p99, 2)}
-    print(json.dumps({"bench": "data", "load": load} | figures), flush=True)
+    figures = {"name": f"data.{load}", "connections": CONNECTIONS, "streams": STREAMS, "figure": round(rate)}
+    figures |= {"unit": "requests/s", "p50_ms": round(p50, 2), "p99_ms": round(p99, 2)}
+    figures |= {"reference": "no load", "reference_p50_ms": round(quiet[len(quiet) // 2], 2)}
+    figures |= {"reference_p99_ms": round(quiet[len(quiet) * 99 // 100], 2)}
+    print(json.dumps(figures), flush=True)
     print(f"{load:8} {rate:10.0f} requests/s   mitigation p50 {p50:7.2f} ms   p99 {p99:7.2f} ms", file=sys.stderr)
 
 
@@ -92,7 +95,8 @@ def measure(directory):
         where = {"host": server.host, "address": server.address, "port": server.data_port, "cuid": web.cuid}
         where |= {key: str(getattr(certificate, key)) for key in ("anchors", "cert", "key")}
         signal = Session(server, pki.psk("shop"), "tcp")
-        tell("none", 0, mitigations(signal, lambda: True))
+        quiet = mitigations(signal, lambda: True)
+        tell("none", 0, quiet, quiet)
         for kind in ("read", "write"):
             rates = multiprocessing.Queue()
             todo = (where, kind, REQUESTS[kind], rates)
@@ -100,7 +104,7 @@ def measure(directory):
             for each in load:
                 each.start()
             taken = mitigations(signal, lambda: not any(each.is_alive() for each in load))
-            tell(kind, sum(rates.get(timeout=60) for _ in load), taken)
+            tell(kind, sum(rates.get(timeout=60) for _ in load), taken, quiet)
         signal.vanish()
         server.stop()
     finally:
