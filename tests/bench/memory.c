@@ -83,7 +83,8 @@ static void tell_mitigation(size_t count)
     gateway_stop(&gateway, SIGKILL);
     gateway_remove(&gateway);
     served_stop(&upstream);
-    printf("{\"name\": \"memory.mitigation\", \"mitigations\": %zu, \"figure\": %.2f, \"unit\": \"KiB\"}\n", count, each);
+    printf("{\"name\": \"memory.mitigation\", \"mitigations\": %zu, \"figure\": %.2f, \"unit\": \"KiB\"}\n", count,
+           each);
     fprintf(stderr, "%-6s %-12s %9zu %16.2f\n", "", "mitigation", count, each);
 }
 

@@ -85,15 +85,16 @@ static void tell(const char *what, const char *kind, const struct figures *figur
                              : figures->server_us < figures->upstream_us ? "upstream"
                                                                          : "server";
 
-    printf("{\"name\": \"relay.%s\", \"requests\": \"%s\", \"clients\": %d, \"window\": %zu, \"figure\": %.1f, "
-           "\"unit\": \"us of processor\", \"requests_per_s\": %.0f, \"requests_per_processor_s\": %.0f, \"ratio\": %.2f, "
-           "\"client_us\": %.1f, \"upstream_us\": %.1f, \"bottleneck\": \"%s\", \"p50_us\": %.0f, \"p99_us\": %.0f, "
-           "\"p999_us\": %.0f, \"added_p50_us\": %.0f, \"added_p99_us\": %.0f, \"added_p999_us\": %.0f, \"reference\": "
-           "\"coap-server-openssl over DTLS\", \"reference_us\": %.1f}\n",
-           what, kind, CLIENTS, WINDOW, figures->server_us, figures->per_second, 1e6 / figures->server_us,
-           direct->server_us / figures->server_us, figures->client_us, figures->upstream_us, bottleneck, figures->p50,
-           figures->p99, figures->p999, figures->p50 - direct->p50, figures->p99 - direct->p99,
-           figures->p999 - direct->p999, direct->server_us);
+    printf(
+        "{\"name\": \"relay.%s\", \"requests\": \"%s\", \"clients\": %d, \"window\": %zu, \"figure\": %.1f, "
+        "\"unit\": \"us of processor\", \"requests_per_s\": %.0f, \"requests_per_processor_s\": %.0f, \"ratio\": %.2f, "
+        "\"client_us\": %.1f, \"upstream_us\": %.1f, \"bottleneck\": \"%s\", \"p50_us\": %.0f, \"p99_us\": %.0f, "
+        "\"p999_us\": %.0f, \"added_p50_us\": %.0f, \"added_p99_us\": %.0f, \"added_p999_us\": %.0f, \"reference\": "
+        "\"coap-server-openssl over DTLS\", \"reference_us\": %.1f}\n",
+        what, kind, CLIENTS, WINDOW, figures->server_us, figures->per_second, 1e6 / figures->server_us,
+        direct->server_us / figures->server_us, figures->client_us, figures->upstream_us, bottleneck, figures->p50,
+        figures->p99, figures->p999, figures->p50 - direct->p50, figures->p99 - direct->p99,
+        figures->p999 - direct->p999, direct->server_us);
     fprintf(stderr, "%-16s %-9s %8.1f %9.0f %6.2f %8.1f %9.1f %7.0f %7.0f %7.0f  %s\n", what, kind, figures->server_us,
             figures->per_second, direct->server_us / figures->server_us, figures->client_us, figures->upstream_us,
             figures->p50, figures->p99, figures->p999, bottleneck);
@@ -104,10 +105,11 @@ static void tell(const char *what, const char *kind, const struct figures *figur
 static pid_t start_debians(uint16_t port, bool proxy)
 {
     char text[16];
-    const char *direct[] = {"coap-server-openssl", "-A", "127.0.0.1", "-p", text, "-v", "0", "-d", "1000", "-k",
-                            SERVED_PSK, NULL};
-    const char *relay[] = {"coap-server-openssl", "-A", "127.0.0.1", "-p", text, "-v", "0", "-k", SERVED_PSK,
-                           "-u", "bench", "-P", ",proxy.example", NULL};
+    const char *direct[] = {
+        "coap-server-openssl", "-A", "127.0.0.1", "-p", text, "-v", "0", "-d", "1000", "-k", SERVED_PSK, NULL};
+    const char *relay[] = {
+        "coap-server-openssl", "-A", "127.0.0.1", "-p", text, "-v", "0", "-k", SERVED_PSK, "-u", "bench", "-P",
+        ",proxy.example",      NULL};
 
     snprintf(text, sizeof(text), "%u", (unsigned)port);
     return process_start(proxy ? relay : direct, "/dev/null");

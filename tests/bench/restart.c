@@ -78,9 +78,10 @@ static double measure(size_t count, double reference)
     each = median_of(answers, REPEATS);
     if (reference < 0)
         reference = each;
-    printf("{\"name\": \"restart\", \"requests\": %zu, \"figure\": %.3f, \"unit\": \"s\", \"listens_s\": %.3f, \"cpu_s\": "
-           "%.3f, \"resident_mib\": %.1f, \"reference\": \"no requests\", \"reference_s\": %.3f}\n",
-           count, each, median_of(listens, REPEATS), median_of(used, REPEATS), mib, reference);
+    printf(
+        "{\"name\": \"restart\", \"requests\": %zu, \"figure\": %.3f, \"unit\": \"s\", \"listens_s\": %.3f, \"cpu_s\": "
+        "%.3f, \"resident_mib\": %.1f, \"reference\": \"no requests\", \"reference_s\": %.3f}\n",
+        count, each, median_of(listens, REPEATS), median_of(used, REPEATS), mib, reference);
     fprintf(stderr, "%9zu %12.3f %12.3f %12.3f %12.1f\n", count, listens[REPEATS / 2], each, used[REPEATS / 2], mib);
     fflush(stdout);
     return reference;

@@ -2,8 +2,8 @@
  * links: bench_support coap wire log
  *
  * storm: clients that are all attacked at once. Each asks for a mitigation within the same second, over DTLS, while of
- * the datagrams a quarter is lost, each way, and between the gateway and its upstream as well. How long it takes until the
- * last is answered, what memory it takes at most, and for how long the gateway's loop did not come round: one more
+ * the datagrams a quarter is lost, each way, and between the gateway and its upstream as well. How long it takes until
+ * the last is answered, what memory it takes at most, and for how long the gateway's loop did not come round: one more
  * client asks over a path without loss all the time, and waits so long for each answer.
  *
  * The reference is how long it takes when nothing is lost.
@@ -176,11 +176,12 @@ static void tell(size_t count, double loss, const struct figures *figures, const
 {
     const char *bottleneck = figures->server_s > figures->client_s ? "server" : "clients";
 
-    printf("{\"name\": \"storm\", \"clients\": %zu, \"loss\": %.2f, \"figure\": %.2f, \"unit\": \"s\", \"median_s\": %.3f, "
-           "\"tries\": %zu, \"peak_mib\": %.1f, \"stall_ms\": %.1f, \"server_cpu_s\": %.2f, \"clients_cpu_s\": %.2f, "
-           "\"bottleneck\": \"%s\", \"reference\": \"no loss\", \"reference_s\": %.2f}\n",
-           count, loss, figures->storm.last, figures->storm.median, figures->storm.tries, figures->peak_kib / 1024,
-           figures->stall_ms, figures->server_s, figures->client_s, bottleneck, none->storm.last);
+    printf(
+        "{\"name\": \"storm\", \"clients\": %zu, \"loss\": %.2f, \"figure\": %.2f, \"unit\": \"s\", \"median_s\": %.3f, "
+        "\"tries\": %zu, \"peak_mib\": %.1f, \"stall_ms\": %.1f, \"server_cpu_s\": %.2f, \"clients_cpu_s\": %.2f, "
+        "\"bottleneck\": \"%s\", \"reference\": \"no loss\", \"reference_s\": %.2f}\n",
+        count, loss, figures->storm.last, figures->storm.median, figures->storm.tries, figures->peak_kib / 1024,
+        figures->stall_ms, figures->server_s, figures->client_s, bottleneck, none->storm.last);
     fprintf(stderr, "%9zu %6.2f %10.2f %10.3f %9zu %9.1f %10.1f %10.2f %10.2f  %s\n", count, loss, figures->storm.last,
             figures->storm.median, figures->storm.tries, figures->peak_kib / 1024, figures->stall_ms, figures->server_s,
             figures->client_s, bottleneck);
@@ -198,8 +199,8 @@ int main(int argc, char **argv)
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
-    fprintf(stderr, "%9s %6s %10s %10s %9s %9s %10s %10s %10s  %s\n", "clients", "loss", "last, s", "median, s", "tries",
-            "peak MiB", "stall, ms", "server, s", "clients, s", "bottleneck");
+    fprintf(stderr, "%9s %6s %10s %10s %9s %9s %10s %10s %10s  %s\n", "clients", "loss", "last, s", "median, s",
+            "tries", "peak MiB", "stall, ms", "server, s", "clients, s", "bottleneck");
     measure(count, 0, &none);
     tell(count, 0, &none, &none);
     measure(count, LOSS, &lossy);

@@ -1,4 +1,5 @@
-/* Buffers of idle DTLS sessions go back to the system; whatever a peer does then, and for everybody else, nothing changes. */
+/* Buffers of idle DTLS sessions go back to the system; whatever a peer does then, and for everybody else, nothing
+ * changes. */
 /* links: coap log */
 #include <openssl/bio.h>
 #include <openssl/buffer.h>
@@ -195,7 +196,8 @@ static SSL *foreign(SSL_CTX *context, BIO *in, BIO *out, const struct certificat
     return ssl;
 }
 
-/* TLS as libcurl and our HTTP server use it: partial writes that wait, tickets after the handshake, new keys, the end. */
+/* TLS as libcurl and our HTTP server use it: partial writes that wait, tickets after the handshake, new keys, the end.
+ */
 static void test_other_tls_is_left_alone(void **state)
 {
     (void)state;

@@ -15,11 +15,11 @@
 #include "tests/bench/support/served.h"
 
 #define EVENTS 256
-#define STALLED 1000   /* ms: then what is under way is repeated */
-#define PATIENCE 60    /* times that it may stall */
-#define AGAIN 3e6      /* us: a request that is not answered is repeated, RFC 9132 section 4.4.1 */
-#define HEADER 8       /* bytes before the code of a message, and its token */
-#define STRIDE 7919    /* a prime: neighbours in memory are not asked one after the other */
+#define STALLED 1000 /* ms: then what is under way is repeated */
+#define PATIENCE 60  /* times that it may stall */
+#define AGAIN 3e6    /* us: a request that is not answered is repeated, RFC 9132 section 4.4.1 */
+#define HEADER 8     /* bytes before the code of a message, and its token */
+#define STRIDE 7919  /* a prime: neighbours in memory are not asked one after the other */
 
 struct client {
     SSL *ssl;
@@ -213,8 +213,8 @@ static bool is_answer(const struct clients *clients, const struct client *client
     int extended = message[0] >> 4 < 13 ? 0 : message[0] >> 4 == 13 ? 1 : 2;
     int token = clients->settings.tcp ? 2 + extended : 4, code = clients->settings.tcp ? token - 1 : 1;
 
-    if (length < token + 2 || (message[0] & 15) != 2 ||
-        (message[token] << 8 | message[token + 1]) != client->token || message[code] >> 5 == 0)
+    if (length < token + 2 || (message[0] & 15) != 2 || (message[token] << 8 | message[token + 1]) != client->token ||
+        message[code] >> 5 == 0)
         return false;
     if (message[code] >> 5 != 2) {
         fprintf(stderr, "bench: an answer of %d.%02d: %.*s\n", message[code] >> 5, message[code] & 31,

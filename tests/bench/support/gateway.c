@@ -21,8 +21,8 @@
     "limits: {sessions: 200000, handshakes: 100000, handshakes-per-source: 100000, requests-per-source: 1000000,\n"   \
     "   mitigations: 1000000}\n"                                                                                      \
     "log: {level: error}\n"
-#define UPSTREAM                                                                                                      \
-    "upstreams: [{name: up, servers: [{host: dots.example, port: %u, addresses: [127.0.0.1]}], transports: [udp],\n"  \
+#define UPSTREAM                                                                                                     \
+    "upstreams: [{name: up, servers: [{host: dots.example, port: %u, addresses: [127.0.0.1]}], transports: [udp],\n" \
     "   identity: client, credentials: {psk: gateway, key-file: bench.psk}}]\n"
 #define POLL 1000      /* us */
 #define START_MAX 60e6 /* us */

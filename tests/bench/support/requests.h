@@ -1,4 +1,5 @@
-/* requests: what DOTS clients of a benchmark ask, as CoAP without its header (see clients.h), and what they are told. */
+/* requests: what DOTS clients of a benchmark ask, as CoAP without its header (see clients.h), and what they are told.
+ */
 #pragma once
 
 #include <stddef.h>
@@ -11,10 +12,10 @@
 
 /* `arg` of these is a struct requests, or NULL: all zero. */
 struct requests {
-    size_t first;            /* number of the first client */
-    unsigned mitigations;    /* that each client keeps: its numberth request is about the (number modulo this)th; 0: 1 */
-    unsigned lifetime;       /* s; 0: 3600 */
-    uint16_t proxied_to;     /* port of 127.0.0.1 that a proxy shall ask over DTLS; 0: no proxy */
+    size_t first;         /* number of the first client */
+    unsigned mitigations; /* that each client keeps: its numberth request is about the (number modulo this)th; 0: 1 */
+    unsigned lifetime;    /* s; 0: 3600 */
+    uint16_t proxied_to;  /* port of 127.0.0.1 that a proxy shall ask over DTLS; 0: no proxy */
 };
 
 /* A new mitigation request: a higher mid each time, which replaces the one that it overlaps. */

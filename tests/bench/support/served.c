@@ -223,8 +223,8 @@ struct served served_start(enum served_kind kind, bool tcp, const struct pki *pk
     if (served.pid == 0) {
         dup2(pipes[1], STDOUT_FILENO);
         close(pipes[0]);
-        execl("/proc/self/exe", "bench", "--serve", kinds[kind], tcp ? "tls" : "dtls", pki ? pki->ca : "", pki ? pki->server : "", pki ? pki->server_key : "",
-              (char *)NULL);
+        execl("/proc/self/exe", "bench", "--serve", kinds[kind], tcp ? "tls" : "dtls", pki ? pki->ca : "",
+              pki ? pki->server : "", pki ? pki->server_key : "", (char *)NULL);
         _exit(1);
     }
     close(pipes[1]);
