@@ -56,36 +56,33 @@ double process_cpu_us(pid_t pid)
     return (double)used.tv_sec * 1e6 + (double)used.tv_nsec / 1e3;
 }
 
-double process_resident_kib(pid_t pid)
-{
-    char name[64];
-    unsigned long size, resident;
-    FILE *file;
-
-    snprintf(name, sizeof(name), "/proc/%d/statm", (int)pid);
-    file = fopen(name, "r");
-    if (!file || fscanf(file, "%lu %lu", &size, &resident) != 2)
-        fail("a server has ended");
-    fclose(file);
-    return (double)resident * (double)sysconf(_SC_PAGESIZE) / 1024;
-}
-
-double process_peak_kib(pid_t pid)
+/* A line of /proc/PID/status, in KiB. */
+static double status_kib(pid_t pid, const char *line_begins)
 {
     char name[64], line[128];
-    double peak = 0;
+    double kib = 0;
     FILE *file;
 
     snprintf(name, sizeof(name), "/proc/%d/status", (int)pid);
     file = fopen(name, "r");
     while (file && fgets(line, sizeof(line), file)) {
-        if (strncmp(line, "VmHWM:", 6) == 0)
-            peak = strtod(line + 6, NULL);
+        if (strncmp(line, line_begins, strlen(line_begins)) == 0)
+            kib = strtod(line + strlen(line_begins), NULL);
     }
-    if (peak <= 0)
+    if (kib <= 0)
         fail("a server has ended");
     fclose(file);
-    return peak;
+    return kib;
+}
+
+double process_resident_kib(pid_t pid)
+{
+    return status_kib(pid, "VmRSS:");
+}
+
+double process_peak_kib(pid_t pid)
+{
+    return status_kib(pid, "VmHWM:");
 }
 
 static bool is_free(uint16_t port, int type)
