@@ -327,7 +327,9 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
                                               .store = gateway->store,
                                               .southbound = gateway->southbound,
                                               .northbound = gateway->northbound,
-                                              .targets = &gateway->targets};
+                                              .targets = &gateway->targets,
+                                              .gateway = gateway,
+                                              .actions = &gateway_actions};
     if (load_all(gateway, error, error_size) != 0)
         return -1;
     return inspection_open(&gateway->inspection, gateway->loop, clock_ms, &gateway->admin, error, error_size);

@@ -156,7 +156,7 @@ static void handle(struct south_session *session, const struct dots_request *req
         return;
     if (code != 0)
         south_refuse(session, request->exchange, code, DOTS_NO_MAX_AGE, reason);
-    else if (session->southbound->draining && south_redirects(session, request, &path))
+    else if (south_sent_away(session->southbound, session->client) && south_redirects(session, request, &path))
         south_redirect(session, request->exchange);
     else
         dispatch(session, request, &path);

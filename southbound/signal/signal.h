@@ -227,6 +227,7 @@ struct southbound {
     struct south_peer *review_next; /* the next to be reviewed */
     bool reviewing, review_config;  /* config: session parameters have changed */
     bool draining;
+    bool redirecting; /* operators send all clients elsewhere, but this goes on */
     uint32_t generation; /* counts reloads */
     uv_timer_t timer;
     int64_t armed_ms; /* when it goes off */
@@ -376,6 +377,8 @@ int south_answer(struct dots_exchange *exchange, const struct dots_response *res
 void south_redirect(struct south_session *session, struct dots_exchange *exchange);
 /* Who observes something of it is sent elsewhere. */
 void south_redirect_observers(struct south_session *session);
+/* Is everybody, or this client, to go to the server of redirect? */
+bool south_sent_away(const struct southbound *southbound, const struct south_client *client);
 /* Is this one sent elsewhere while we drain? */
 bool south_redirects(const struct south_session *session, const struct dots_request *request,
                      const struct south_path *path);
