@@ -160,7 +160,9 @@ void act_mitigate(struct call *call)
     put.mid = next_mid(call->admin);
     put.exchange = held_begin(call, put.mid);
     if (put.exchange) {
-        log_notice("operator-mitigate", "mid %u, by %s", put.mid, call->request->peer->text);
+        put.requester.request = log_request();
+        log_notice("operator-mitigate", LOG_REQUEST " mid %u, by %s", put.requester.request, put.mid,
+                   call->request->peer->text);
         relay_put(settings->relay, settings->now(), &put);
     }
     wire_free(message);
@@ -181,6 +183,7 @@ void act_withdraw(struct call *call)
 {
     const struct admin_settings *settings = &call->admin->settings;
     struct requester *requester = relay_requester_find(settings->relay, operators.cdid, operators.cuid);
+    struct relay_requester asking = operators;
     struct held *held;
     uint64_t mid;
 
@@ -192,8 +195,10 @@ void act_withdraw(struct call *call)
     held = held_begin(call, (uint32_t)mid);
     if (!held)
         return;
-    log_notice("operator-withdraw", "mid %u, by %s", (unsigned)mid, call->request->peer->text);
-    relay_delete(settings->relay, settings->now(), &operators, (uint32_t)mid, held);
+    asking.request = log_request();
+    log_notice("operator-withdraw", LOG_REQUEST " mid %u, by %s", asking.request, (unsigned)mid,
+               call->request->peer->text);
+    relay_delete(settings->relay, settings->now(), &asking, (uint32_t)mid, held);
 }
 
 /* ---- Somebody's request ---- */

@@ -110,3 +110,22 @@ def test_redirect_that_cannot_be(make_server, control):
     assert code == 1 and "redirect.alt-server" in reason
     assert bare.request("POST", "/redirection", b'{"on": "yes"}')[0] == 400
     assert bare.request("POST", "/drain", b"{}")[0] == 400
+
+
+def test_the_number_of_a_request_is_on_both_legs(make_upstream, make_relay, make_client, pki):
+    upstream = make_upstream("first").start()
+    gw = make_relay(upstream, log={"level": "debug"}).start()
+    web = make_client(gw, pki.certificate("web.test"))
+    assert web.put(1, ONE).code == "2.01"
+    ((number, cuid),) = gw.wait_log(r" info mitigation-accepted: (r\d+) client web: mid 1 of cuid (\S+)")
+    (line,) = gw.logged(rf" debug request: {number} client web on \S+: (.*)")
+    assert line.startswith(f"PUT /.well-known/dots/mitigate/cuid={cuid}/mid=1, ")
+    ((name, mid),) = gw.logged(rf" debug upstream-request: {number} upstream (\S+): PUT mid (\d+), ")
+    assert gw.logged(rf" debug upstream-answer: {number} upstream {name}: mid {mid}: 2.01")
+    assert gw.logged(rf" debug answer: {number} client web: 2.01, ")
+    assert web.delete(1).code == "2.02"
+    (withdrawal,) = gw.wait_log(r" info mitigation-withdrawn: (r\d+) client web: mid 1 ")
+    gw.wait_log(rf" debug upstream-request: {withdrawal} upstream {name}: DELETE mid {mid}, ")
+    assert web.put(2, "192.0.2.1/32").code == "4.03"
+    (refused,) = gw.wait_log(r" notice request-refused: (r\d+) client web: 4.03, ")
+    assert len({number, withdrawal, refused}) == 3
