@@ -38,6 +38,12 @@ const struct route admin_routes[] = {
     {.method = "POST", .path = "/recursion", .call = act_recurse, MEMBERS("cdid", "cuid", "mid", "on")},
     {.method = "POST", .path = "/mitigator-status", .call = act_mitigator_status, MEMBERS("job", "status")},
     {.method = "PUT", .path = "/log-level", .call = act_log_level, MEMBERS("level")},
+    {.method = "GET", .path = "/attacks", .call = show_attacks},
+    {.method = "POST",
+     .path = "/attacks",
+     .call = act_report_attack,
+     MEMBERS("detector", "target", "pps", "bps", "connections", "sources", "target-protocol", "target-port-range",
+             "ended")},
     {0},
 };
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 const struct unimplemented config_unimplemented[] = {
-    {"admin.detectors", NULL, NULL, "detectors: not implemented in this version; remove the key"},
     {0},
 };
 
