@@ -288,8 +288,8 @@ static void take_scope(struct protection *protection, const struct wire_target *
     for (size_t i = 0; i < target->protocol_count; i++)
         protection->protocols[target->protocols[i] / 8] |= (uint8_t)(1u << target->protocols[i] % 8);
     protection->any_port = target->port_range_count == 0;
-    protection->port_count = target->port_range_count;
-    memcpy(protection->ports, target->port_ranges, target->port_range_count * sizeof(protection->ports[0]));
+    for (size_t i = 0; i < target->port_range_count; i++)
+        protection->ports[protection->port_count++] = target->port_ranges[i];
 }
 
 void attacks_adopt(struct attacks *attacks, uint32_t mid, const struct wire_target *target, bool live,

@@ -17,7 +17,7 @@ static int quantity_decode(struct loader *loader, const struct config_key *key, 
 
     if (!text)
         return -1;
-    if (node->quoted || config_digits(&text, &value) != 0 || value == 0)
+    if (config_digits(&text, &value) != 0 || value == 0)
         return config_expected(loader, key, node);
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         if (strcmp(text, units[i].name) != 0 || value > UINT64_C(1000000000000000) / units[i].factor)

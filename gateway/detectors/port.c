@@ -102,4 +102,14 @@ static size_t on_body_max(void *arg, const struct http_request *request)
     return is_webhook(request) ? WEBHOOK_BODY_MAX : REPORT_BODY_MAX;
 }
 
-const struct http_handlers detectors_handlers = {.request = on_request, .body_max = on_body_max};
+static size_t on_refusal(void *arg, unsigned status, const char *text, char *body, size_t size, const char **type)
+{
+    int length = snprintf(body, size, "{\"error\": \"%s\"}", text);
+
+    (void)arg;
+    (void)status;
+    *type = "application/json";
+    return length > 0 && (size_t)length < size ? (size_t)length : 0;
+}
+
+const struct http_handlers detectors_handlers = {.request = on_request, .body_max = on_body_max, .refusal = on_refusal};
