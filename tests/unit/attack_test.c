@@ -225,6 +225,19 @@ static void test_narrow_requests_grow_together(void **state)
     assert_int_equal(world_live(&world), 0);
 }
 
+static void test_other_ports_are_not_covered(void **state)
+{
+    (void)state;
+    world_open(&world, ONE_RULE("hold: 0s, release-after: 0s, narrow: true, ipv4-length: 24"));
+    report_json("{\"target\": \"192.0.2.1\", \"target-port-range\": [{\"lower-port\": 50, \"upper-port\": 60}]}");
+    report_json("{\"target\": \"192.0.2.2\", \"target-port-range\": [{\"lower-port\": 55}]}");
+    assert_int_equal(world.asked, 1);
+    report_json("{\"target\": \"192.0.2.3\", \"target-port-range\": [{\"lower-port\": 60, \"upper-port\": 61}]}");
+    assert_int_equal(world.asked, 2);
+    assert_int_equal(world.requests[1].port_count, 2);
+    assert_int_equal(world_live(&world), 1);
+}
+
 static void test_bounds(void **state)
 {
     char reason[ATTACK_REASON_MAX];
@@ -352,6 +365,7 @@ int main(void)
         TEST(test_request_that_was_ended_by_others_is_asked_for_anew),
         TEST(test_widening_stays_within_the_detectors_targets),
         TEST(test_narrow_requests_grow_together),
+        TEST(test_other_ports_are_not_covered),
         TEST(test_bounds),
         TEST(test_reports_per_second),
         TEST(test_after_a_restart),
