@@ -236,10 +236,10 @@ static void event(void *arg, const struct attack_event *event)
     if (tally)
         tally->counts[0]++;
     if (event->mid)
-        log_notice("attack", "rule %s, detector %s, target %s: %s; mitigation of %s is asked for as mid %u",
+        log_notice("attack-begun", "rule %s, detector %s, target %s: %s; mitigation of %s is asked for as mid %u",
                    event->rule, event->detector, target, figures, prefix, event->mid);
     else
-        log_error("attack",
+        log_error("attack-begun",
                   "rule %s, detector %s, target %s: %s; it cannot be mitigated: there are %u requests by rules "
                   "already, or memory is short",
                   event->rule, event->detector, target, figures, ATTACK_PROTECTIONS_MAX);

@@ -50,7 +50,7 @@ def test_report_fires_a_rule_and_its_end_releases_it(make_guarded, mitigator):
     (mine,) = ours(server).values()
     assert mine["target-prefix"] == [f"{ONE}/32"] and mine["cuid"] == "dotsgw-detectors" and 890 < mine["lifetime"] <= 900
     mitigator.wait_prefixes(f"{ONE}/32")
-    (fired,) = server.logged(r"notice attack: (.*)")
+    (fired,) = server.logged(r"notice attack-begun: (.*)")
     assert fired == f"rule flood, detector fnm, target {ONE}/32: pps=1000; mitigation of {ONE}/32 is asked for as mid 1"
     fnm.report(ONE, ended=True)
     mitigator.wait_idle()

@@ -51,6 +51,8 @@ def test_packaged_configuration_is_good_without_its_marks(tmp_path, pki):
     for source, name in ((certificate.cert, "gateway.pem"), (certificate.key, "gateway.key"), (certificate.anchors, "ca.pem")):
         shutil.copy(source, tmp_path / name)
     shutil.copy(pki.psk("web1").file, tmp_path / "web1.psk")
+    (tmp_path / "detectors.tokens").write_text(f"fastnetmon {'0' * 64}\n")
+    (tmp_path / "detectors.tokens").chmod(0o600)
     done = run([program("dotsgw"), "-t", "-c", file])
     assert done.returncode == 0, done.stderr.decode()
 
