@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "gateway/config/certificate.h"
-#include "gateway/config/unimplemented.h"
 #include "gateway/config/unique.h"
 
 #define CUIDS 16u           /* of a client */
@@ -302,8 +301,6 @@ int config_rule_config(struct loader *loader, const struct node *root, struct co
 {
     const struct node *entry = config_node_find(root, "upstreams"), *nat = config_node_find(root, "nat");
 
-    if (config_unimplemented_check(loader, root, config) != 0)
-        return -1;
     if (config->listener_count == 0 && config->upstream_count == 0)
         return config_fault(loader, root, "listeners and upstreams are both missing: give at least one of them");
     if (listeners_apart(loader, config_node_find(root, "listeners"), config) != 0 ||
