@@ -119,7 +119,8 @@ struct attacks *attacks_new(const struct attack_policy *policy, const struct att
     return NULL;
 }
 
-static void seen_free(struct attacks *attacks, struct seen *seen)
+/* One that is in no list. */
+static void seen_drop(struct attacks *attacks, struct seen *seen)
 {
     deadline_cancel(attacks->due, &seen->due);
     HASH_DEL(seen->source->seen, seen);
@@ -128,28 +129,29 @@ static void seen_free(struct attacks *attacks, struct seen *seen)
     free(seen);
 }
 
+static void seen_free(struct attacks *attacks, struct seen *seen)
+{
+    DL_DELETE(seen->source->listed, seen);
+    seen_drop(attacks, seen);
+}
+
 static void source_free(struct attacks *attacks, struct source *source)
 {
-    struct seen *seen, *next;
+    struct seen *next;
 
-    HASH_ITER(hh, source->seen, seen, next)
-    {
-        seen_free(attacks, seen);
+    for (struct seen *seen = source->listed; seen; seen = next) {
+        next = seen->next;
+        seen_drop(attacks, seen);
     }
-    DL_DELETE(attacks->sources, source);
     free(source);
 }
 
 void attacks_free(struct attacks *attacks)
 {
-    struct source *source, *next;
-
     if (!attacks)
         return;
-    DL_FOREACH_SAFE(attacks->sources, source, next)
-    {
-        source_free(attacks, source);
-    }
+    for (size_t i = 0; i < attacks->source_count; i++)
+        source_free(attacks, attacks->sources[i]);
     protections_free(attacks);
     deadline_heap_free(attacks->due);
     deadline_heap_free(attacks->protections_due);
@@ -163,18 +165,17 @@ static struct source *source_get(struct attacks *attacks, const char *name, size
 {
     struct source *source;
 
-    DL_FOREACH(attacks->sources, source)
-    {
-        if (source->index == index)
-            return source;
+    for (size_t i = 0; i < attacks->source_count; i++) {
+        if (attacks->sources[i]->index == index)
+            return attacks->sources[i];
     }
-    source = calloc(1, sizeof(*source));
+    source = attacks->source_count < DETECTORS_MAX ? calloc(1, sizeof(*source)) : NULL;
     if (!source)
         return NULL;
     snprintf(source->name, sizeof(source->name), "%s", name);
     source->index = index;
     source->allowance = 2.0 * attacks->policy->config->detectors[index].reports_per_second;
-    DL_APPEND(attacks->sources, source);
+    attacks->sources[attacks->source_count++] = source;
     return source;
 }
 
@@ -222,6 +223,7 @@ static struct seen *seen_new(struct attacks *attacks, struct source *source, con
         free(seen);
         return NULL;
     }
+    DL_APPEND(source->listed, seen);
     attacks->seen_count++;
     return seen;
 }
@@ -335,33 +337,54 @@ static bool carry_over(struct attacks *attacks, struct seen *seen, const struct 
     return true;
 }
 
+/* What a detector has reported, without what is left out. */
+static void sift(struct attacks *attacks, struct source *source, const struct attack_policy *policy, size_t index)
+{
+    struct seen *seen = source->listed, *next;
+
+    source->listed = NULL;
+    for (; seen; seen = next) {
+        next = seen->next;
+        if (carry_over(attacks, seen, policy, index)) {
+            DL_APPEND(source->listed, seen);
+            continue;
+        }
+        release_all(attacks, seen, "the detector may not report it any more");
+        seen_drop(attacks, seen);
+    }
+    source->index = index;
+}
+
+static void look_at_all(struct attacks *attacks, struct source *source, int64_t now)
+{
+    struct seen *seen = source->listed, *next;
+
+    source->listed = NULL;
+    for (; seen; seen = next) {
+        next = seen->next;
+        if (seen_look(attacks, seen, now))
+            DL_APPEND(source->listed, seen);
+        else
+            seen_drop(attacks, seen);
+    }
+}
+
 void attacks_use(struct attacks *attacks, int64_t now, const struct attack_policy *policy)
 {
-    struct source *source, *next;
-    struct seen *seen, *after;
+    size_t count = 0;
 
-    DL_FOREACH_SAFE(attacks->sources, source, next)
-    {
+    for (size_t i = 0; i < attacks->source_count; i++) {
+        struct source *source = attacks->sources[i];
         size_t index = detector_index(policy, source->name);
 
-        HASH_ITER(hh, source->seen, seen, after)
-        {
-            if (carry_over(attacks, seen, policy, index))
-                continue;
-            release_all(attacks, seen, "the detector may not report it any more");
-            seen_free(attacks, seen);
-        }
-        source->index = index;
-        if (index == policy->config->detector_count)
+        sift(attacks, source, policy, index);
+        if (index < policy->config->detector_count)
+            attacks->sources[count++] = source;
+        else
             source_free(attacks, source);
     }
+    attacks->source_count = count;
     attacks->policy = policy;
-    DL_FOREACH(attacks->sources, source)
-    {
-        HASH_ITER(hh, source->seen, seen, after)
-        {
-            if (!seen_look(attacks, seen, now))
-                seen_free(attacks, seen);
-        }
-    }
+    for (size_t i = 0; i < count; i++)
+        look_at_all(attacks, attacks->sources[i], now);
 }

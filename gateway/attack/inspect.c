@@ -35,13 +35,11 @@ static int view(const struct attacks *attacks, const struct seen *seen,
 
 int attacks_each(const struct attacks *attacks, int (*each)(void *arg, const struct attack_view *view), void *arg)
 {
-    struct source *source;
-    struct seen *seen, *next;
+    const struct seen *seen;
     int status;
 
-    DL_FOREACH(attacks->sources, source)
-    {
-        HASH_ITER(hh, source->seen, seen, next)
+    for (size_t i = 0; i < attacks->source_count; i++) {
+        DL_FOREACH(attacks->sources[i]->listed, seen)
         {
             status = view(attacks, seen, each, arg);
             if (status != 0)
@@ -64,12 +62,9 @@ void attacks_totals(const struct attacks *attacks, struct attack_totals *out)
 
 size_t attacks_targets(const struct attacks *attacks, const char *detector)
 {
-    const struct source *source;
-
-    DL_FOREACH(attacks->sources, source)
-    {
-        if (strcmp(source->name, detector) == 0)
-            return HASH_COUNT(source->seen);
+    for (size_t i = 0; i < attacks->source_count; i++) {
+        if (strcmp(attacks->sources[i]->name, detector) == 0)
+            return HASH_COUNT(attacks->sources[i]->seen);
     }
     return 0;
 }

@@ -9,7 +9,8 @@
 #include "aggregation/scope.h"
 #include "gateway/attack/attack.h"
 
-#define RULES_MAX 64u /* bits of a mask; the configuration has no more */
+#define DETECTORS_MAX 64u /* the configuration has no more */
+#define RULES_MAX 64u     /* bits of a mask; the configuration has no more */
 
 struct attack_policy {
     const struct config *config;
@@ -48,24 +49,25 @@ struct seen {
     struct attack_report report;
     int64_t first_ms, heard_ms;
     struct deadline due;
-    UT_hash_handle hh;        /* by report.target */
+    UT_hash_handle hh; /* by report.target */
+    struct seen *prev, *next;
     struct trigger *triggers; /* by rule */
 };
 
 struct source {
     char name[65];
-    size_t index;      /* in the policy */
-    struct seen *seen; /* hash */
-    double allowance;  /* reports */
+    size_t index;               /* in the policy */
+    struct seen *seen, *listed; /* hash, and the same as a list */
+    double allowance;           /* reports */
     int64_t allowance_ms;
-    struct source *prev, *next;
 };
 
 struct attacks {
     const struct attack_policy *policy;
     const struct attack_effects *effects;
     void *arg;
-    struct source *sources; /* one for each detector, once it has reported */
+    struct source *sources[DETECTORS_MAX]; /* once they have reported */
+    size_t source_count;
     struct protection *protections;
     size_t protection_count, seen_count, fired_count;
     struct deadline_heap *due, *protections_due;
