@@ -72,7 +72,7 @@ enum attack_verdict {
 /* reason: ATTACK_REASON_MAX bytes, written when it is not noted. */
 enum attack_verdict attacks_report(struct attacks *attacks, int64_t now, const char *detector,
                                    const struct attack_report *report, char *reason);
-/* One more report, as far as reports-per-second allows? */
+/* One more request, as far as requests-per-second allows? */
 bool attacks_allow(struct attacks *attacks, int64_t now, const char *detector);
 
 /* What became of ask. why: a sentence, when it was refused. */

@@ -174,7 +174,7 @@ static struct source *source_get(struct attacks *attacks, const char *name, size
         return NULL;
     snprintf(source->name, sizeof(source->name), "%s", name);
     source->index = index;
-    source->allowance = 2.0 * attacks->policy->config->detectors[index].reports_per_second;
+    source->allowance = 2.0 * attacks->policy->config->detectors[index].requests_per_second;
     attacks->sources[attacks->source_count++] = source;
     return source;
 }
@@ -188,7 +188,7 @@ bool attacks_allow(struct attacks *attacks, int64_t now, const char *detector)
 
     if (!source)
         return true; /* attacks_report says what is wrong */
-    rate = config_of(attacks, source)->reports_per_second;
+    rate = config_of(attacks, source)->requests_per_second;
     if (source->allowance_ms)
         source->allowance += (double)(now - source->allowance_ms) * rate / 1000;
     source->allowance_ms = now;

@@ -177,7 +177,7 @@ struct config_detector {
     bool has_spki;
     uint8_t spki[32];
     uint32_t targets_max;                  /* that are held at once; default 1000 */
-    uint32_t reports_per_second;           /* default 100; a burst of twice that */
+    uint32_t requests_per_second;          /* default 100; a burst of twice that */
     uint8_t tokens[CONFIG_TOKENS_MAX][32]; /* SHA-256 of each, from admin.detectors.tokens-file */
     unsigned token_count;
 };

@@ -11,8 +11,8 @@ const struct config_key config_keys_detector[] = {
     KEY("spki-sha256", hash, FIELD(config_detector, spki), "hash of the DER SubjectPublicKeyInfo of its certificate"),
     KEY("targets-max", integer, FIELD(config_detector, targets_max), "targets that are held of it at once", .min = 1,
         .max = 100000, .fallback = "1000"),
-    KEY("reports-per-second", integer, FIELD(config_detector, reports_per_second), "and twice that in a burst",
-        .min = 1, .max = 100000, .fallback = "100"),
+    KEY("requests-per-second", integer, FIELD(config_detector, requests_per_second),
+        "and twice that in a burst; a body of Alertmanager is one", .min = 1, .max = 100000, .fallback = "100"),
     {0},
 };
 

@@ -86,10 +86,8 @@ static void problem(struct detectors *detectors, const char *detector, const cha
 
     if (tally)
         tally->counts[outcome]++;
-    if (outcome == REPORT_OUTSIDE)
+    if (!detectors->waiter->status) /* of a body the first one */
         log_warning("attack-report-refused", "%s (detector %s): %s", peer, detector, reason);
-    else
-        log_info("attack-report-refused", "%s (detector %s): %s", peer, detector, reason);
     waiter_problem(detectors->waiter, status, reason);
 }
 
@@ -104,17 +102,11 @@ static void note(struct detectors *detectors, const char *detector, const char *
                    [ATTACK_OUTSIDE] = {REPORT_OUTSIDE, 403},
                    [ATTACK_TOO_MANY] = {REPORT_TOO_MANY, 429},
                    [ATTACK_NO_MEMORY] = {REPORT_FAILED, 503}};
-    int64_t now = detectors->settings.now();
     char reason[ATTACK_REASON_MAX] = "";
-    enum attack_verdict verdict;
     struct tally *tally;
+    enum attack_verdict verdict =
+        attacks_report(detectors->attacks, detectors->settings.now(), detector, report, reason);
 
-    if (!attacks_allow(detectors->attacks, now, detector)) {
-        snprintf(reason, sizeof(reason), "detector %s sends more than its reports-per-second", detector);
-        problem(detectors, detector, peer, REPORT_TOO_MANY, 429, reason);
-        return;
-    }
-    verdict = attacks_report(detectors->attacks, now, detector, report, reason);
     if (verdict != ATTACK_NOTED) {
         problem(detectors, detector, peer, results[verdict].outcome, results[verdict].status, reason);
         return;
@@ -125,13 +117,32 @@ static void note(struct detectors *detectors, const char *detector, const char *
     detectors->waiter->noted++;
 }
 
+/* Before anything is looked at or logged. A refusal that is not logged is counted. */
+static bool allowed(struct detectors *detectors, struct http_exchange *exchange, const char *detector, const char *peer)
+{
+    int64_t now = detectors->settings.now();
+    struct tally *tally;
+
+    if (attacks_allow(detectors->attacks, now, detector))
+        return true;
+    tally = tally_of(detectors, detector, false);
+    if (tally)
+        tally->counts[REPORT_TOO_MANY]++;
+    if (now - detectors->limit_told_ms >= TOLD_MS) {
+        log_warning("attack-report-refused", "%s (detector %s): more than its requests-per-second", peer, detector);
+        detectors->limit_told_ms = now;
+    }
+    answer_error(exchange, 429, "more than the requests-per-second of this detector");
+    return false;
+}
+
 void intake_report(struct detectors *detectors, struct http_exchange *exchange, const char *detector,
                    const json_t *body, const char *peer)
 {
     char reason[ATTACK_REASON_MAX];
     struct attack_report report;
 
-    if (!waiter_new(detectors, exchange))
+    if (!allowed(detectors, exchange, detector, peer) || !waiter_new(detectors, exchange))
         return;
     if (attack_report_decode(body, &report, reason) != 0)
         problem(detectors, detector, peer, REPORT_MALFORMED, 400, reason);
@@ -148,7 +159,7 @@ void intake_webhook(struct detectors *detectors, struct http_exchange *exchange,
     struct attack_report report;
     int count;
 
-    if (!waiter_new(detectors, exchange))
+    if (!allowed(detectors, exchange, detector, peer) || !waiter_new(detectors, exchange))
         return;
     count = attack_alerts(body, reason);
     if (count < 0)
@@ -159,6 +170,12 @@ void intake_webhook(struct detectors *detectors, struct http_exchange *exchange,
         else
             note(detectors, detector, peer, &report);
     }
+    if (count >= 0 && json_integer_value(json_object_get(body, "truncatedAlerts")) > 0)
+        log_warning(
+            "attack-alerts-truncated",
+            "%s (detector %s): Alertmanager left alerts out of a notification; group them so that there are fewer "
+            "than max_alerts",
+            peer, detector);
     waiter_end(detectors);
 }
 

@@ -4,8 +4,6 @@
 
 #include "gateway/detectors/state.h"
 
-#define TOLD_MS 10000 /* strangers are logged no more often */
-
 #define PATH_REPORT "/attacks"
 #define PATH_WEBHOOK "/attacks/alertmanager"
 

@@ -10,6 +10,8 @@
 #define WEBHOOK_BODY_MAX ((size_t)1024 * 1024) /* of Alertmanager's: ATTACK_ALERTS_MAX alerts of 1 KiB */
 #define STRANGER_BODY_MAX ((size_t)4 * 1024)   /* of somebody unknown, who is answered 401 */
 
+#define TOLD_MS 10000 /* what anybody can bring about at will is logged no more often */
+
 /* A report that is being answered. */
 struct waiter {
     struct http_exchange *exchange;
@@ -45,7 +47,7 @@ struct detectors {
     TAILQ_HEAD(, tally) tallies;
     struct waiter *waiter; /* whose report is being read */
     uint64_t strangers, strangers_told;
-    int64_t strangers_told_ms;
+    int64_t strangers_told_ms, limit_told_ms;
     bool ends;
     unsigned closing;
     void (*on_closed)(void *arg);

@@ -182,6 +182,17 @@ def test_alert_that_cannot_be_taken_does_not_hold_up_the_others(make_guarded, mi
     assert status == 403 and answer["noted"] == 1
 
 
+def test_large_notification(make_guarded, pki):
+    """All that is taken of one body at once; what Alertmanager has left out is told to operators."""
+    server = make_guarded(RULE | {"ipv4-length": 28})
+    detector = Detector(server, pki.authority.file, TOKEN)
+    targets = [f"203.0.113.{n}" for n in range(256)] + [f"2001:db8:6401::{n:x}" for n in range(1, 745)]
+    body = alerts(*({"target": target} for target in targets), truncatedAlerts=3)
+    assert detector.post(body, WEBHOOK) == (200, {"noted": 1000, "mitigation-asked": True})
+    assert server.logged("warning attack-alerts-truncated: ")
+    assert len(server.logged("notice attack-begun: ")) == 1000
+
+
 @pytest.mark.parametrize(
     "body, text",
     [

@@ -367,12 +367,12 @@ def test_body_that_is_too_large(common_detector, pki):
 
 
 def test_bounds_of_a_detector(make_guarded):
-    who = [{"name": "fnm", "targets": TARGETS, "targets-max": 3, "reports-per-second": 5}]
+    who = [{"name": "fnm", "targets": TARGETS, "targets-max": 3, "requests-per-second": 5}]
     server, fnm = make_guarded(detectors=who)
     answers = [fnm.post({"target": f"203.0.113.{n}", "pps": 1}) for n in range(1, 5)]
     assert [status for status, _ in answers] == [202, 202, 202, 429] and "targets-max" in answers[3][1]["error"]
     assert fnm.report("203.0.113.1", pps=2)["noted"] == 1, "one that is known is still noted"
-    wait_for(lambda: "reports-per-second" in fnm.post({"target": ONE})[1].get("error", ""), "the limit of reports")
+    wait_for(lambda: "requests-per-second" in fnm.post({"target": ONE})[1].get("error", ""), "the limit of reports")
 
 
 # ---- Control socket, dotsgwctl, metrics ----

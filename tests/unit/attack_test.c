@@ -258,12 +258,12 @@ static void test_bounds(void **state)
     assert_int_equal(attacks_targets(world.attacks, "fnm"), 0);
 }
 
-static void test_reports_per_second(void **state)
+static void test_requests_per_second(void **state)
 {
     size_t allowed = 0;
 
     (void)state;
-    world_open(&world, "detectors: [ { name: fnm, targets: [192.0.2.0/24], reports-per-second: 10 } ]\n");
+    world_open(&world, "detectors: [ { name: fnm, targets: [192.0.2.0/24], requests-per-second: 10 } ]\n");
     for (int i = 0; i < 100; i++)
         allowed += attacks_allow(world.attacks, world.now, "fnm");
     assert_int_equal(allowed, 20);
@@ -367,7 +367,7 @@ int main(void)
         TEST(test_narrow_requests_grow_together),
         TEST(test_other_ports_are_not_covered),
         TEST(test_bounds),
-        TEST(test_reports_per_second),
+        TEST(test_requests_per_second),
         TEST(test_after_a_restart),
         TEST(test_reload),
         TEST(test_too_many_protections),
