@@ -81,8 +81,14 @@ void reply_metrics(struct admin *admin, struct http_exchange *exchange);
 json_t *view_target(const struct wire_target *target);
 json_t *view_mitigation(const struct mitigation *mitigation, int64_t now);
 json_t *view_bundle(const struct relay *relay, const struct install *install);
-json_t *view_client(const struct config_client *client);
+json_t *view_client(const struct config_client *client, bool redirected);
 json_t *view_session(const struct admin_session *session);
+
+/* ---- act.c: requests that are answered later ---- */
+
+struct held *held_begin(struct call *call, uint32_t mid); /* NULL: refused */
+/* NULL: this is not one of them. */
+struct http_exchange *held_end(struct admin *admin, void *wanted, uint32_t *mid);
 
 /* ---- What the routes call ---- */
 
@@ -102,6 +108,9 @@ void act_mitigator_status(struct call *call);
 void act_log_level(struct call *call);
 void show_attacks(struct call *call);
 void act_report_attack(struct call *call);
+void act_reload(struct call *call);
+void act_drain(struct call *call);
+void act_redirect(struct call *call);
 void watch_begin(struct call *call);
 
 /* ---- watch.c ---- */

@@ -49,6 +49,7 @@ static void ask(void *arg, uint32_t mid, const struct wire_target *target, uint3
         .scope = &scope,
         .hop_limit = settings->config->gateway.hop_limit,
     };
+    char prefix[WIRE_PREFIX_TEXT];
     struct asked *asked;
 
     if (detectors->waiter)
@@ -67,6 +68,9 @@ static void ask(void *arg, uint32_t mid, const struct wire_target *target, uint3
         asked->waiter->pending++;
     TAILQ_INSERT_TAIL(&detectors->asked, asked, entry);
     put.exchange = asked;
+    put.requester.request = log_request();
+    log_info("attack-request", LOG_REQUEST " %s: mid %u for %s, lifetime %u s", put.requester.request, DETECTORS_CLIENT,
+             mid, wire_prefix_format(&target->prefixes[0], prefix), lifetime);
     relay_put(settings->relay, settings->now(), &put);
 }
 
@@ -169,8 +173,13 @@ static void withdraw(void *arg, const struct wire_prefix *prefix)
     struct search search = {.prefix = prefix, .now = settings->now()};
     const struct requester *owner;
 
-    while ((owner = in_relay(detectors)) && relay_mitigation_each(owner, overlapping, &search) != 0)
-        relay_delete(settings->relay, search.now, &requester, search.mid, &detectors->asked);
+    while ((owner = in_relay(detectors)) && relay_mitigation_each(owner, overlapping, &search) != 0) {
+        struct relay_requester asking = requester;
+
+        asking.request = log_request();
+        log_info("attack-withdraw", LOG_REQUEST " %s: mid %u", asking.request, DETECTORS_CLIENT, search.mid);
+        relay_delete(settings->relay, search.now, &asking, search.mid, &detectors->asked);
+    }
 }
 
 /* ---- What was asked for before ---- */
