@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "gateway/config/file.h"
 #include "gateway/config/rules.h"
@@ -250,6 +251,24 @@ static int check_port(struct loader *loader, const struct node *place, const str
     return 0;
 }
 
+static bool same_identity(const struct config_detector *a, const struct config_detector *b)
+{
+    return (a->san && b->san && strcasecmp(a->san, b->san) == 0) ||
+           (a->has_spki && b->has_spki && memcmp(a->spki, b->spki, sizeof(a->spki)) == 0);
+}
+
+static int check_identity(struct loader *loader, const struct node *entry, const struct config *config,
+                          const struct config_detector *detector)
+{
+    for (const struct config_detector *other = config->detectors; other < detector; other++) {
+        if (same_identity(other, detector))
+            return config_fault(loader, entry,
+                                "detectors %s and %s have the same certificate; an identity stands for one detector",
+                                other->name, detector->name);
+    }
+    return 0;
+}
+
 static int check_detector(struct loader *loader, const struct node *entry, const struct config *config,
                           const struct config_detector *detector)
 {
@@ -299,7 +318,8 @@ int config_rule_detectors(struct loader *loader, const struct node *root, struct
     if (port && (check_port(loader, port, config) != 0 || read_tokens(loader, port, config) != 0))
         return -1;
     for (size_t i = 0; entry && i < config->detector_count; i++, entry = entry->next) {
-        if (check_detector(loader, entry, config, &config->detectors[i]) != 0)
+        if (check_detector(loader, entry, config, &config->detectors[i]) != 0 ||
+            check_identity(loader, entry, config, &config->detectors[i]) != 0)
             return -1;
     }
     entry = rules ? rules->first : NULL;

@@ -133,6 +133,9 @@ static void test_broken(void **state)
            "a detector shows its certificate at admin.detectors.listen");
     expect(HEAD "detectors: [ { name: a, targets: [192.0.2.0/24] }, { name: a, targets: [192.0.2.0/24] } ]\n", 4, 60,
            "detector a is given twice");
+    expect(HEAD PORT "detectors:\n  - { name: a, targets: [192.0.2.0/24], san: a.test }\n"
+                     "  - { name: b, targets: [192.0.2.0/24], san: A.test }\n",
+           7, 5, "detectors a and b have the same certificate");
     expect(HEAD "attack-rules: [ { name: r } ]\n", 4, 17, "there are no detectors");
     expect(RULE("detectors: [ids, nobody]"), 5, 45, "there is no detector \"nobody\"");
     expect(RULE("when: [ { } ]"), 5, 36, "one or more of pps, bps, connections, sources");
