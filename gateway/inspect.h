@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gateway/admin/admin.h"
+#include "gateway/detectors/detectors.h"
 #include "gateway/targets.h"
 #include "gateway/store/store.h"
 #include "northbound/signal/northbound.h"
@@ -31,6 +32,7 @@ struct inspection {
     struct store *store;
     struct southbound *southbound;
     struct northbound *northbound;
+    struct detectors *detectors;
     uint64_t alerts[INSPECTION_ALERTS];
     struct inspection_certificates certificates;
     struct metrics_histogram commits;

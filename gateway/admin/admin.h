@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@
 #include "aggregation/relay.h"
 #include "gateway/admin/metrics.h"
 #include "gateway/config/config.h"
+#include "gateway/http/http.h"
 
 /* The client, in the relay, to which the operators' own requests belong: no configured client can have a space in its
  * name. */
@@ -50,6 +52,9 @@ struct admin_sources {
     /* Which target of the relay an upstream or a mitigator of the configuration is; SIZE_MAX: none. */
     size_t (*target)(void *arg, bool mitigator, size_t index);
     void (*metrics)(void *arg, struct metrics *out);
+    json_t *(*attacks)(void *arg); /* a new reference; NULL: out of memory */
+    /* Ends the exchange, now or later. */
+    void (*report_attack)(void *arg, struct http_exchange *exchange, const json_t *body, const char *peer);
 };
 
 typedef void admin_reloaded_h(void *arg, bool ok, const char *text);
