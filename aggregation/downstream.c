@@ -318,6 +318,7 @@ void relay_put(struct relay *relay, int64_t now, const struct relay_put *put)
         return;
     }
     relay->payer = requester ? requester->identity : NULL;
+    relay->arrived = put->arrived;
     if (live) {
         refresh(relay, now, put, mitigation);
     } else if (!mitigation || !resume(relay, now, put, mitigation)) {
@@ -328,6 +329,7 @@ void relay_put(struct relay *relay, int64_t now, const struct relay_put *put)
         create(relay, now, put, terminating_ms);
     }
     relay->payer = NULL;
+    relay->arrived = 0;
     effects_flush(relay);
 }
 

@@ -212,6 +212,10 @@ void install_send(struct relay *relay, struct install *install)
     if (install->state == INSTALL_GONE)
         return;
     install->pending = true;
+    if (install->state == INSTALL_WITHDRAW)
+        install->arrived = 0;
+    else if (!install->arrived)
+        install->arrived = relay->arrived;
     install->silent_ms = RELAY_FOREVER; /* of what is not sent yet no answer is missing */
     effect_push(relay, &install->sync, EFFECT_SYNC, install);
 }

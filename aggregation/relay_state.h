@@ -196,6 +196,7 @@ struct install {
     uint8_t hop_limit;
     uint8_t hops_sent;        /* with the put that is under way */
     uint8_t hops_accepted;    /* with so many it was last answered 2.xx; 0: not since the start */
+    uint64_t arrived;         /* of the put that it was sent for, until that is answered; 0: none */
     int64_t answered_ms;      /* when a put was last answered 2.xx; 0: never */
     int64_t granted_until_ms; /* what the upstream granted */
     int64_t granted_ms;       /* for how long that was */
@@ -261,6 +262,7 @@ struct relay {
     struct counter *counters;
     struct counter *install_ids;
     struct binding_count *payer; /* who makes the installs that are made now; NULL: nobody's put or delete */
+    uint64_t arrived;            /* of the put that is under way; 0: none is */
     uint64_t first_mid;          /* of ours, where none is on record */
     struct upstream_cuid_state *cuids;
     struct install *installs;

@@ -261,6 +261,9 @@ void relay_install_answer(struct relay *relay, int64_t now, struct install *inst
         return;
     }
     install->silent_ms = RELAY_FOREVER;
+    if (install->arrived && answer->code / 100 == 2 && relay->effects->accepted)
+        relay->effects->accepted(relay->arg, install->cuid->public.target, install->arrived);
+    install->arrived = 0;
     if (install->state == INSTALL_WITHDRAW) {
         withdrawn(relay, now, install, answer);
     } else if (answer->code / 100 == 2) {

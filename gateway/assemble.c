@@ -141,6 +141,11 @@ static void effect_alert(void *arg, const char *event, const char *text)
     log_warning(event, "%s", text);
 }
 
+static void effect_accepted(void *arg, size_t target, uint64_t arrived)
+{
+    inspection_accepted(&((struct gateway *)arg)->inspection, target, arrived);
+}
+
 static const struct relay_effects effects = {
     .answer = effect_answer,
     .ignore = effect_ignore,
@@ -157,6 +162,7 @@ static const struct relay_effects effects = {
     .store_delete = effect_store_delete,
     .store_submit = effect_store_submit,
     .alert = effect_alert,
+    .accepted = effect_accepted,
 };
 
 /* ---- Filters of the data channel ---- */
@@ -401,6 +407,7 @@ void gateway_part_closed(void *arg)
     }
     if (gateway->on_closed)
         gateway->on_closed(gateway->arg);
+    inspection_release(&gateway->inspection);
     filters_free(gateway->filters);
     catalog_free(gateway->catalog);
     gateway_policy_free(gateway->policy);

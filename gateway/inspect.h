@@ -22,6 +22,11 @@ struct inspection_certificates {
     size_t count;
 };
 
+struct inspection_latency {
+    char upstream[TARGET_NAME_MAX]; /* its name */
+    struct metrics_histogram taken;
+};
+
 struct inspection {
     const struct config *config;   /* in force */
     const struct targets *targets; /* the same */
@@ -32,6 +37,8 @@ struct inspection {
     uint64_t alerts[INSPECTION_ALERTS];
     struct inspection_certificates certificates;
     struct metrics_histogram commits;
+    struct inspection_latency *latencies;
+    size_t latency_count;
     uint64_t submitted_ns[INSPECTION_SUBMITS]; /* by sequence */
     uint64_t first, last;                      /* sequences that are measured: first < sequence <= last */
 };
@@ -46,6 +53,17 @@ void inspection_certificates(const struct config *config, struct inspection_cert
 void inspection_use(struct inspection *inspection, const struct config *config,
                     const struct inspection_certificates *certificates, struct admin *admin);
 
+/* ---- measure.c ---- */
+
+void inspection_metrics(void *arg, struct metrics *out); /* of this inspection */
+/* An upstream has accepted what was sent because of a request that arrived then (uv_hrtime). */
+void inspection_accepted(struct inspection *inspection, size_t target, uint64_t arrived_ns);
+/* Of upstreams that are not configured any more. */
+void inspection_forget_latencies(struct inspection *inspection);
 void inspection_submitted(struct inspection *inspection, uint64_t sequence);
 void inspection_alert(struct inspection *inspection, const char *event);
 void inspection_committed(struct inspection *inspection, uint64_t sequence);
+
+/* For both files: which target of the relay this is, SIZE_MAX: none. */
+size_t inspection_target(void *arg, bool mitigator, size_t index);
+void inspection_release(struct inspection *inspection);
