@@ -175,6 +175,8 @@ struct relay_effects {
     /* For the operators, may be NULL: this upstream has accepted (2.xx) what was sent to it because of a put that
      * arrived then: of several, the first that was not answered yet. */
     void (*accepted)(void *arg, size_t target, uint64_t arrived);
+    /* For the operators, may be NULL: a target says that it has dropped so much more. */
+    void (*dropped)(void *arg, size_t target, uint64_t bytes, uint64_t pkts);
     /* For the operators: loops, conflicts, refusals. */
     void (*alert)(void *arg, const char *event, const char *text);
 };

@@ -209,6 +209,7 @@ struct install {
     struct install *gated_prev, *gated_next;
     enum wire_status status; /* 0: not known yet */
     struct relay_counters counters;
+    bool counted_before;                /* loaded: what its target says first was dropped before the start */
     uint64_t bytes_before, pkts_before; /* totals of those that it took the place of */
     struct wire_conflict *conflict;
     int refusal; /* code, 0: none */
@@ -423,6 +424,8 @@ void install_schedule(struct relay *relay, struct install *install);
 void install_attach(struct relay *relay, struct install *install, struct bundle *bundle);
 /* To another bundle of the same cuid and trigger type. */
 void install_move(struct install *install, struct bundle *bundle);
+/* What its target says it has dropped. */
+void install_take_counters(struct relay *relay, struct install *install, const struct relay_counters *counters);
 /* The same mid under the same cuid is being withdrawn: the new one must not overtake that. */
 void install_block(struct install *install);
 /* An upstream said that this one is over: that is no status of what is put in its place. */

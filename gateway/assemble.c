@@ -146,6 +146,11 @@ static void effect_accepted(void *arg, size_t target, uint64_t arrived)
     inspection_accepted(&((struct gateway *)arg)->inspection, target, arrived);
 }
 
+static void effect_dropped(void *arg, size_t target, uint64_t bytes, uint64_t pkts)
+{
+    inspection_dropped(&((struct gateway *)arg)->inspection, target, bytes, pkts);
+}
+
 static const struct relay_effects effects = {
     .answer = effect_answer,
     .ignore = effect_ignore,
@@ -163,6 +168,7 @@ static const struct relay_effects effects = {
     .store_submit = effect_store_submit,
     .alert = effect_alert,
     .accepted = effect_accepted,
+    .dropped = effect_dropped,
 };
 
 /* ---- Filters of the data channel ---- */

@@ -76,6 +76,31 @@ static bool upstream(void *arg, size_t index, struct admin_upstream *out)
     return true;
 }
 
+static void tallies(void *arg, struct admin_tallies *out)
+{
+    const struct inspection *inspection = arg;
+    const struct southbound_counters *counters = southbound_counters(inspection->southbound);
+
+    for (unsigned i = 0; i < ADMIN_STANDINGS; i++) {
+        out->sessions[i].state = southbound_standing_name(i);
+        out->sessions[i].udp = counters->sessions[i][0];
+        out->sessions[i].tcp = counters->sessions[i][1];
+    }
+    out->store_failing = store_failing(inspection->store);
+}
+_Static_assert(ADMIN_STANDINGS == SOUTHBOUND_STANDINGS, "tallies of each standing");
+
+static void dropped(void *arg, bool mitigator, size_t index, uint64_t *bytes, uint64_t *pkts)
+{
+    const struct inspection *inspection = arg;
+    const struct config *config = inspection->config;
+    const struct inspection_record *record = inspection_record(
+        inspection, mitigator, mitigator ? config->mitigators[index].name : config->upstreams[index].name);
+
+    *bytes = record ? record->bytes : 0;
+    *pkts = record ? record->pkts : 0;
+}
+
 /* ---- Certificates ---- */
 
 /* Blocks on the file. */
@@ -109,6 +134,8 @@ static const struct admin_sources sources = {
     .upstream = upstream,
     .target = inspection_target,
     .metrics = inspection_metrics,
+    .tallies = tallies,
+    .dropped = dropped,
 };
 
 void inspection_certificates(const struct config *config, struct inspection_certificates *out)
@@ -125,16 +152,16 @@ void inspection_use(struct inspection *inspection, const struct config *config,
                     const struct inspection_certificates *certificates, struct admin *admin)
 {
     inspection->config = config;
-    inspection_forget_latencies(inspection);
+    inspection_forget(inspection);
     inspection->certificates = *certificates;
     admin_use(admin, config);
 }
 
 void inspection_release(struct inspection *inspection)
 {
-    free(inspection->latencies);
-    inspection->latencies = NULL;
-    inspection->latency_count = 0;
+    free(inspection->records);
+    inspection->records = NULL;
+    inspection->record_count = 0;
 }
 
 int inspection_open(struct inspection *inspection, uv_loop_t *loop, int64_t (*now)(void), struct admin **admin,

@@ -22,9 +22,12 @@ struct inspection_certificates {
     size_t count;
 };
 
-struct inspection_latency {
-    char upstream[TARGET_NAME_MAX]; /* its name */
-    struct metrics_histogram taken;
+/* Of one upstream or mitigator, by name: a place among the targets may be another one's after a reload. */
+struct inspection_record {
+    char name[TARGET_NAME_MAX];
+    bool mitigator;
+    struct metrics_histogram taken; /* from a client to its acknowledgement; not of mitigators */
+    uint64_t bytes, pkts;           /* that it said it has dropped */
 };
 
 struct inspection {
@@ -37,8 +40,8 @@ struct inspection {
     uint64_t alerts[INSPECTION_ALERTS];
     struct inspection_certificates certificates;
     struct metrics_histogram commits;
-    struct inspection_latency *latencies;
-    size_t latency_count;
+    struct inspection_record *records;
+    size_t record_count;
     uint64_t submitted_ns[INSPECTION_SUBMITS]; /* by sequence */
     uint64_t first, last;                      /* sequences that are measured: first < sequence <= last */
 };
@@ -58,8 +61,13 @@ void inspection_use(struct inspection *inspection, const struct config *config,
 void inspection_metrics(void *arg, struct metrics *out); /* of this inspection */
 /* An upstream has accepted what was sent because of a request that arrived then (uv_hrtime). */
 void inspection_accepted(struct inspection *inspection, size_t target, uint64_t arrived_ns);
-/* Of upstreams that are not configured any more. */
-void inspection_forget_latencies(struct inspection *inspection);
+/* An upstream or a mitigator says that it has dropped so much more. */
+void inspection_dropped(struct inspection *inspection, size_t target, uint64_t bytes, uint64_t pkts);
+/* What was noted of one; NULL: nothing so far. */
+const struct inspection_record *inspection_record(const struct inspection *inspection, bool mitigator,
+                                                  const char *name);
+/* What is not configured any more. */
+void inspection_forget(struct inspection *inspection);
 void inspection_submitted(struct inspection *inspection, uint64_t sequence);
 void inspection_alert(struct inspection *inspection, const char *event);
 void inspection_committed(struct inspection *inspection, uint64_t sequence);

@@ -34,50 +34,73 @@ void inspection_committed(struct inspection *inspection, uint64_t sequence)
     }
 }
 
-/* By name: a place among the targets may be another upstream's after a reload. */
-static struct inspection_latency *latency_of(struct inspection *inspection, const char *name)
+const struct inspection_record *inspection_record(const struct inspection *inspection, bool mitigator, const char *name)
 {
-    struct inspection_latency *grown;
+    for (size_t i = 0; i < inspection->record_count; i++)
+        if (inspection->records[i].mitigator == mitigator && strcmp(inspection->records[i].name, name) == 0)
+            return &inspection->records[i];
+    return NULL;
+}
 
-    for (size_t i = 0; i < inspection->latency_count; i++)
-        if (strcmp(inspection->latencies[i].upstream, name) == 0)
-            return &inspection->latencies[i];
-    grown = realloc(inspection->latencies, (inspection->latency_count + 1) * sizeof(*grown));
+/* Or made; NULL: not configured any more, or out of memory. */
+static struct inspection_record *record_of(struct inspection *inspection, size_t place)
+{
+    const struct target *target = place < inspection->targets->count ? &inspection->targets->at[place] : NULL;
+    const struct inspection_record *known;
+    struct inspection_record *grown;
+
+    if (!target || target->leaving || target->kind == TARGET_FREE)
+        return NULL;
+    known = inspection_record(inspection, target->kind == TARGET_MITIGATOR, target->name);
+    if (known)
+        return &inspection->records[known - inspection->records];
+    grown = realloc(inspection->records, (inspection->record_count + 1) * sizeof(*grown));
     if (!grown)
         return NULL;
-    inspection->latencies = grown;
-    grown += inspection->latency_count++;
-    *grown = (struct inspection_latency){0};
-    snprintf(grown->upstream, sizeof(grown->upstream), "%s", name);
+    inspection->records = grown;
+    grown += inspection->record_count++;
+    *grown = (struct inspection_record){.mitigator = target->kind == TARGET_MITIGATOR};
+    snprintf(grown->name, sizeof(grown->name), "%s", target->name);
     return grown;
 }
 
 void inspection_accepted(struct inspection *inspection, size_t target, uint64_t arrived_ns)
 {
-    struct inspection_latency *latency = NULL;
+    struct inspection_record *record = record_of(inspection, target);
 
-    if (target < inspection->targets->count && !inspection->targets->at[target].leaving)
-        latency = latency_of(inspection, inspection->targets->at[target].name);
-    if (latency)
-        metrics_observe(&latency->taken, (double)(uv_hrtime() - arrived_ns) / 1e9);
+    if (record)
+        metrics_observe(&record->taken, (double)(uv_hrtime() - arrived_ns) / 1e9);
 }
 
-static bool is_configured(const struct config *config, const char *name)
+void inspection_dropped(struct inspection *inspection, size_t target, uint64_t bytes, uint64_t pkts)
 {
-    for (size_t i = 0; i < config->upstream_count; i++)
-        if (strcmp(config->upstreams[i].name, name) == 0)
+    struct inspection_record *record = record_of(inspection, target);
+
+    if (!record)
+        return;
+    record->bytes += bytes;
+    record->pkts += pkts;
+}
+
+static bool is_configured(const struct config *config, const struct inspection_record *record)
+{
+    for (size_t i = 0; !record->mitigator && i < config->upstream_count; i++)
+        if (strcmp(config->upstreams[i].name, record->name) == 0)
+            return true;
+    for (size_t i = 0; record->mitigator && i < config->mitigator_count; i++)
+        if (strcmp(config->mitigators[i].name, record->name) == 0)
             return true;
     return false;
 }
 
-void inspection_forget_latencies(struct inspection *inspection)
+void inspection_forget(struct inspection *inspection)
 {
     size_t kept = 0;
 
-    for (size_t i = 0; i < inspection->latency_count; i++)
-        if (is_configured(inspection->config, inspection->latencies[i].upstream))
-            inspection->latencies[kept++] = inspection->latencies[i];
-    inspection->latency_count = kept;
+    for (size_t i = 0; i < inspection->record_count; i++)
+        if (is_configured(inspection->config, &inspection->records[i]))
+            inspection->records[kept++] = inspection->records[i];
+    inspection->record_count = kept;
 }
 
 /* ---- Alerts ---- */
@@ -190,12 +213,10 @@ static void of_latency(struct inspection *inspection, struct metrics *out)
                    "From the arrival of a client's request to the acknowledgement (2.xx) of this upstream of what was "
                    "sent to it for that.");
     for (size_t i = 0; i < inspection->config->upstream_count; i++) {
-        const struct metrics_histogram *taken = &none;
+        const char *upstream = inspection->config->upstreams[i].name;
+        const struct inspection_record *record = inspection_record(inspection, false, upstream);
 
-        for (size_t j = 0; j < inspection->latency_count; j++)
-            if (strcmp(inspection->latencies[j].upstream, inspection->config->upstreams[i].name) == 0)
-                taken = &inspection->latencies[j].taken;
-        metrics_buckets(out, name, taken, "upstream", inspection->config->upstreams[i].name);
+        metrics_buckets(out, name, record ? &record->taken : &none, "upstream", upstream);
     }
 }
 
@@ -223,6 +244,25 @@ static void of_north(struct inspection *inspection, struct metrics *out)
     UPSTREAM_FAMILY("dotsgw_upstream_mitigations", METRICS_GAUGE, "Mitigations that are active at this upstream.",
                     relay_target_active(inspection->relay, inspection_target(inspection, false, i)));
     of_latency(inspection, out);
+}
+
+/* ---- What is held, and what is dropped ---- */
+
+static void of_dropped(struct inspection *inspection, struct metrics *out, const char *name, const char *help,
+                       bool bytes)
+{
+    const struct config *config = inspection->config;
+
+    metrics_family(out, name, METRICS_COUNTER, help);
+    for (size_t i = 0; i < config->upstream_count + config->mitigator_count; i++) {
+        bool mitigator = i >= config->upstream_count;
+        const char *target =
+            mitigator ? config->mitigators[i - config->upstream_count].name : config->upstreams[i].name;
+        const struct inspection_record *record = inspection_record(inspection, mitigator, target);
+
+        metrics_sample(out, name, !record ? 0 : (double)(bytes ? record->bytes : record->pkts), "target", target,
+                       "kind", mitigator ? "mitigator" : "upstream", NULL);
+    }
 }
 
 /* ---- The process ---- */
@@ -276,6 +316,10 @@ void inspection_metrics(void *arg, struct metrics *out)
         metrics_sample(out, "dotsgw_certificate_expiry_seconds", (double)inspection->certificates.at[i].expires, "file",
                        inspection->certificates.at[i].file, NULL);
     of_held(inspection, out);
+    of_dropped(inspection, out, "dotsgw_dropped_bytes_total",
+               "Attack traffic that was dropped since the start, as far as this target said.", true);
+    of_dropped(inspection, out, "dotsgw_dropped_packets_total",
+               "Packets of attacks that were dropped since the start, as far as this target said.", false);
     metrics_histogram(out, "dotsgw_store_commit_seconds", "From a change to its commit on disk.", &inspection->commits);
     metrics_single(out, "dotsgw_store_queued_bytes", METRICS_GAUGE, "Changes that wait for the disk.",
                    (double)store_queued(inspection->store));

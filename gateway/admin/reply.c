@@ -7,7 +7,10 @@
 
 #include "gateway/admin/state.h"
 
-static const struct http_header json_header[] = {{"content-type", "application/json"}, {"cache-control", "no-store"}};
+static const struct http_header json_header[] = {{"content-type", "application/json"},
+                                                 {"cache-control", "no-store"},
+                                                 {"x-content-type-options", "nosniff"},
+                                                 {"cross-origin-resource-policy", "same-origin"}};
 
 void reply_json(struct http_exchange *exchange, unsigned status, json_t *body)
 {
@@ -15,9 +18,9 @@ void reply_json(struct http_exchange *exchange, unsigned status, json_t *body)
 
     json_decref(body);
     if (text)
-        http_respond_with(exchange, status, json_header, 2, text, strlen(text), free, text);
+        http_respond_with(exchange, status, json_header, 4, text, strlen(text), free, text);
     else
-        http_respond(exchange, 503, json_header, 2, "{\"error\": \"out of memory\"}", 26);
+        http_respond(exchange, 503, json_header, 4, "{\"error\": \"out of memory\"}", 26);
 }
 
 void reply_error(struct http_exchange *exchange, unsigned status, const char *format, ...)
