@@ -7,9 +7,9 @@
 
 #include "gateway/admin/state.h"
 
-#define INTERVAL_MS 5000u
-#define POINTS 720u /* an hour */
-#define SERIES 16u  /* upstreams and mitigators beyond are in the tables, not in the plot */
+#define INTERVAL_MS 10000u /* longer than upstreams take between two notifications (RFC 9132 section 4.4.2.1) */
+#define POINTS 360u        /* an hour */
+#define SERIES 16u         /* upstreams and mitigators beyond are in the tables, not in the plot */
 
 struct point {
     uint64_t bytes, pkts; /* in one interval */
@@ -105,6 +105,7 @@ struct history *history_open(struct admin *admin)
     history->admin = admin;
     uv_timer_init(admin->settings.loop, &history->timer);
     history->timer.data = history;
+    sample_all(history);
     uv_timer_start(&history->timer, due, INTERVAL_MS, INTERVAL_MS);
     return history;
 }
@@ -134,9 +135,9 @@ void history_show(struct call *call)
                                               view_points(history, series, true), "pkts",
                                               view_points(history, series, false)));
     }
-    reply_json(call->exchange, 200,
-               json_pack("{s:I, s:f, s:i, s:o}", "time-ms", (json_int_t)call->admin->settings.now(), "interval-seconds",
-                         (double)INTERVAL_MS / 1000, "points-max", (int)POINTS, "series", list));
+    reply_compact(call->exchange,
+                  json_pack("{s:I, s:f, s:i, s:o}", "time-ms", (json_int_t)call->admin->settings.now(),
+                            "interval-seconds", (double)INTERVAL_MS / 1000, "points-max", (int)POINTS, "series", list));
 }
 
 static void timer_closed(uv_handle_t *handle)

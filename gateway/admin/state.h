@@ -76,6 +76,7 @@ void route_call(struct admin *admin, struct http_exchange *exchange, const struc
 /* ---- reply.c: each ends the exchange ---- */
 
 void reply_json(struct http_exchange *exchange, unsigned status, json_t *body); /* takes body; NULL: out of memory */
+void reply_compact(struct http_exchange *exchange, json_t *body); /* the same with 200, for programs only */
 void reply_error(struct http_exchange *exchange, unsigned status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void reply_metrics(struct admin *admin, struct http_exchange *exchange);

@@ -78,9 +78,12 @@ static bool is_ours(const struct admin *admin, const char *authority)
 {
     bool brackets = *authority == '[';
     size_t length = strcspn(authority + brackets, brackets ? "]" : ":");
+    const char *rest = authority + brackets + length;
     char host[256];
 
-    if (length >= sizeof(host))
+    if (length >= sizeof(host) || (brackets && *rest++ != ']'))
+        return false;
+    if (*rest && (*rest != ':' || rest[1 + strspn(rest + 1, "0123456789")]))
         return false;
     memcpy(host, authority + brackets, length);
     host[length] = '\0';

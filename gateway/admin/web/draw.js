@@ -67,7 +67,7 @@ const draw = (() => {
   /* ---- Over time ---- */
 
   const PLOT = { width: 1200, height: 260, left: 78, right: 12, top: 10, bottom: 26 };
-  const COLOURS = 6;
+  const COLOURS = 6, POINTS_MIN = 30, AVERAGED = 3; /* points; five minutes at least: a gateway that was just started does not draw at the edge */
 
   function steps(most) {
     const rough = most / 4, power = 10 ** Math.floor(Math.log10(rough));
@@ -77,12 +77,21 @@ const draw = (() => {
     return found;
   }
 
+  /* Counters come by notifications, which do not keep step with the points. */
+  function averaged(values) {
+    return values.map((_, i) => {
+      const some = values.slice(Math.max(0, i - AVERAGED + 1), i + 1);
+      return some.reduce((total, value) => total + value, 0) / some.length;
+    });
+  }
+
   /* history: as /v1/history has it; unit "bytes" or "pkts"; format(value): a rate as text. Returns what it drew. */
   function plot(place, legend, history, unit, format) {
-    const seconds = history["interval-seconds"], most = history["points-max"];
+    const seconds = history["interval-seconds"];
+    const most = history.series.reduce((count, series) => Math.max(count, series[unit].length), POINTS_MIN);
     const factor = unit === "bytes" ? 8 / seconds : 1 / seconds;
     const lines = history.series.map((series, i) => ({ name: series.name, kind: series.kind, colour: `s${i % COLOURS}`,
-      values: series[unit].map((value) => value * factor) }));
+      values: averaged(series[unit].map((value) => value * factor)) }));
     const peak = lines.reduce((high, line) => Math.max(high, ...line.values), 0);
     const ticks = steps(peak || 1), top = ticks[ticks.length - 1];
     const box = PLOT, wide = box.width - box.left - box.right, high = box.height - box.top - box.bottom;
@@ -94,7 +103,8 @@ const draw = (() => {
     }
     for (let part = 0; part <= 6; part++) {
       const age = (most - 1) * part / 6, when = new Date(history["time-ms"] - age * seconds * 1000);
-      label(root, x(age), box.height - 6, "soft", when.toTimeString().slice(0, 5), part === 0 ? "end" : part === 6 ? "start" : "middle");
+      const digits = most * seconds < 900 ? 8 : 5;
+      label(root, x(age), box.height - 6, "soft", when.toTimeString().slice(0, digits), part === 0 ? "end" : part === 6 ? "start" : "middle");
     }
     for (const line of lines) {
       const points = line.values.map((value, i) => `${x(line.values.length - 1 - i).toFixed(1)} ${y(value).toFixed(1)}`);
@@ -117,5 +127,5 @@ const draw = (() => {
     return lines;
   }
 
-  return { chain, plot, cut };
+  return { chain, plot, cut, averaged };
 })();

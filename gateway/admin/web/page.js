@@ -138,19 +138,19 @@ const worst = (states) => ["attack", "down", "up", "idle"].find((state) => state
 /* From what the two lists show: who is attacked, and who is connected. */
 function clientNodes(overview) {
   const clients = new Map();
-  const of = (name) => clients.get(name) || clients.set(name, { sessions: 0, deaf: false, asks: 0 }).get(name);
+  const of = (name) => clients.get(name) || clients.set(name, { sessions: 0, deaf: false, ids: new Set() }).get(name);
   for (const session of lists.sessions.rows) {
     const client = of(session.client === null ? "nobody we know" : session.client);
     client.sessions++;
     client.deaf = client.deaf || !session["hears-us"] || session.state !== "served";
   }
-  for (const row of lists.mitigations.rows) for (const name of new Set(row.members.map((member) => member.client))) of(name).asks++;
+  for (const row of lists.mitigations.rows) for (const member of row.members) of(member.client).ids.add(`${member.cuid}/${member.mid}`);
   const nodes = [...clients].map(([title, client]) => ({
     title,
-    state: client.asks ? "attack" : client.deaf ? "down" : "up",
+    state: client.ids.size ? "attack" : client.deaf ? "down" : "up",
     text: [client.sessions ? counted(client.sessions, "session") : "no session", client.deaf ? "unwell" : "",
-      client.asks ? `asks for ${counted(client.asks, "mitigation")}` : "quiet"].filter(Boolean).join(" · "),
-    asks: client.asks, sessions: client.sessions,
+      client.ids.size ? `asks for ${counted(client.ids.size, "mitigation")}` : "quiet"].filter(Boolean).join(" · "),
+    asks: client.ids.size, sessions: client.sessions,
   })).sort((a, b) => b.asks - a.asks || a.title.localeCompare(b.title));
   const drawn = nodes.slice(0, CLIENTS_DRAWN), all = sum(overview.sessions, () => true);
   const rest = all - drawn.reduce((total, each) => total + each.sessions, 0);
@@ -170,6 +170,13 @@ function targetNodes(overview) {
 
 const sum = (sessions, wanted) => Object.entries(sessions).reduce((total, [state, by]) => total + (wanted(state) ? by.udp + by.tcp : 0), 0);
 
+/* One request may be at several places; where the list does not tell all of them, the place with most is a lower bound. */
+function running(overview, more) {
+  const rows = lists.mitigations.rows, most = Math.max(0, ...overview.targets.map((target) => target.active));
+  if (more || lists.mitigations.from || rows.some((row) => row["member-count"] > row.members.length)) return most;
+  return Math.max(most, new Set(rows.flatMap((row) => row.members.map((member) => `${member.cuid}/${member.mid}`))).size);
+}
+
 function verdict(overview, down, attacked) {
   if (overview["store-failing"]) return ["bad", "✖ The store fails: nothing new is accepted"];
   if (down.length) return ["bad", `✖ ${counted(down.length, "upstream")} down`];
@@ -179,9 +186,9 @@ function verdict(overview, down, attacked) {
 function show(overview, more) {
   const upstreams = overview.targets.filter((target) => target.kind === "upstream");
   const down = upstreams.filter((target) => target.state === "down");
-  const attacked = Math.max(0, ...overview.targets.map((target) => target.active));
+  const attacked = running(overview, more.mitigations);
   const served = overview.sessions.served.udp + overview.sessions.served.tcp, others = sum(overview.sessions, (state) => state !== "served");
-  const now = history_ ? history_.series.reduce((total, series) => total + (series.bytes.at(-1) || 0), 0) * 8 / history_["interval-seconds"] : 0;
+  const now = history_ ? history_.series.reduce((total, series) => total + (draw.averaged(series.bytes).at(-1) || 0), 0) * 8 / history_["interval-seconds"] : 0;
   document.title = `${overview.name}${attacked ? " ▶ mitigating" : ""}`;
   find("name").textContent = overview.name;
   find("about").textContent = `DOTS gateway, ${overview["domain-side"]} domain, version ${overview.version}, up ${span(overview["uptime-seconds"])}`;
