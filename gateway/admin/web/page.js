@@ -10,7 +10,7 @@ let unit = "bytes", history_ = null, turn = 0, heard = null;
 
 function scaled(value, units, base) {
   let power = 0;
-  while (value >= base && power < units.length - 1) { value /= base; power++; }
+  while (value >= base - 0.5 && power < units.length - 1) { value /= base; power++; }
   return `${value >= 100 || power === 0 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
 }
 const bytes = (value) => scaled(value, ["B", "kB", "MB", "GB", "TB", "PB"], 1000);
@@ -196,7 +196,7 @@ function show(overview, more) {
   find("verdict").className = `pill ${kind}`;
   if (find("verdict").textContent !== word) find("verdict").textContent = word;
   find("tiles").replaceChildren(
-    tile(attacked ? "attack" : "good", "Mitigations running", String(attacked), `${overview.mitigations} of at most ${overview["mitigations-limit"]} requests are held`),
+    tile(attacked ? "attack" : "good", "Mitigations running", String(attacked), `${counted(overview.mitigations, "request")} held, ${overview["mitigations-limit"]} at most`),
     tile(now ? "attack" : "calm", "Dropped now", rate(now, "bytes"), `${bytes(overview.targets.reduce((total, target) => total + target["bytes-dropped"], 0))} since the start`),
     tile(others ? "bad" : "good", "Sessions served", String(served), others ? `${others} not served` : `${overview.sessions.served.udp} UDP, ${overview.sessions.served.tcp} TCP`),
     tile(down.length ? "bad" : "good", "Upstreams up", upstreams.length ? `${upstreams.length - down.length} of ${upstreams.length}` : "none",
