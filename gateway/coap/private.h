@@ -239,6 +239,7 @@ struct dots_exchange {
     struct dots_exchange *next, **back; /* the session's held ones */
     coap_pdu_t *pdu;                    /* libcoap's response, inside the callback only */
     const struct dots_request *request; /* inside the callback only */
+    uint64_t number;                    /* in the log */
     bool gone;                          /* answered, held or dropped */
     bool confirmable;
     uint8_t method;

@@ -225,6 +225,11 @@ const struct dots_token *dots_exchange_token(const struct dots_exchange *exchang
     return &exchange->token;
 }
 
+uint64_t dots_exchange_number(const struct dots_exchange *exchange)
+{
+    return exchange->number;
+}
+
 struct dots_session *dots_exchange_session(const struct dots_exchange *exchange)
 {
     return exchange->session;

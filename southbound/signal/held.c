@@ -76,8 +76,13 @@ void southbound_answer(struct southbound *southbound, void *exchange, const stru
     }
     if (answer->code < 300)
         follow_requester(southbound, held);
+    if (answer->code == 201 || answer->code == 202)
+        log_info(answer->code == 201 ? "mitigation-accepted" : "mitigation-withdrawn",
+                 LOG_REQUEST " client %s: mid %u of cuid %s", dots_exchange_number(held->exchange),
+                 held->peer->client->config->name, held->mid, held->cuid);
     if (answer->code >= 400)
-        south_log_refusal(southbound, held->peer->client, DOTS_CODE(answer->code / 100, answer->code % 100),
+        south_log_refusal(southbound, held->peer->client, held->exchange,
+                          DOTS_CODE(answer->code / 100, answer->code % 100),
                           answer->diagnostic ? answer->diagnostic : "the response tells the client the conflict");
     south_reply_answer(southbound, held->exchange, answer);
     south_held_free(southbound, held);

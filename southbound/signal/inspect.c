@@ -126,5 +126,8 @@ int south_answer(struct dots_exchange *exchange, const struct dots_response *res
 
     if (session)
         session->southbound->counters.responses[(unsigned)dots_exchange_method(exchange) & 7][response->code]++;
+    log_debug("answer", LOG_REQUEST " client %s: %d.%02d, %zu bytes", dots_exchange_number(exchange),
+              session && session->client ? session->client->config->name : "unknown", DOTS_CODE_CLASS(response->code),
+              DOTS_CODE_DETAIL(response->code), response->body_length);
     return dots_reply(exchange, response);
 }

@@ -80,7 +80,7 @@ static void review(struct southbound *southbound, struct south_peer *peer)
     DL_FOREACH_SAFE(peer->sessions, session, next)
     {
         south_review_session(session);
-        if (southbound->draining)
+        if (south_sent_away(southbound, peer->client))
             south_redirect_observers(session);
     }
     south_config_review(southbound, peer);

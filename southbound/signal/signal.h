@@ -182,6 +182,7 @@ struct south_held {
     struct south_peer *peer;
     struct south_held *prev, *next;
     char cdid[RELAY_CUID_MAX + 1], cuid[RELAY_CUID_MAX + 1];
+    uint32_t mid;      /* of a mitigation request */
     uint64_t sequence; /* of the store, for a configuration */
     uint8_t code;      /* to answer then */
 };
@@ -228,6 +229,7 @@ struct southbound {
     struct south_peer *review_next; /* the next to be reviewed */
     bool reviewing, review_config;  /* config: session parameters have changed */
     bool draining;
+    bool redirecting;    /* operators send all clients elsewhere, but this goes on */
     uint32_t generation; /* counts reloads */
     uv_timer_t timer;
     int64_t armed_ms; /* when it goes off */
@@ -254,8 +256,8 @@ int64_t south_jitter(struct southbound *southbound, int64_t period_ms);
 /* request.c */
 void south_request(void *arg, struct dots_session *dots_session, const struct dots_request *request);
 /* At most every ten seconds for one client and code; client NULL: unknown. */
-void south_log_refusal(struct southbound *southbound, const struct south_client *client, uint8_t code,
-                       const char *reason);
+void south_log_refusal(struct southbound *southbound, const struct south_client *client,
+                       const struct dots_exchange *exchange, uint8_t code, const char *reason);
 /* Tells the client and the log. */
 void south_refuse(struct south_session *session, struct dots_exchange *exchange, uint8_t code, int64_t max_age,
                   const char *reason);
@@ -379,6 +381,8 @@ int south_answer(struct dots_exchange *exchange, const struct dots_response *res
 void south_redirect(struct south_session *session, struct dots_exchange *exchange);
 /* Who observes something of it is sent elsewhere. */
 void south_redirect_observers(struct south_session *session);
+/* Is everybody, or this client, to go to the server of redirect? */
+bool south_sent_away(const struct southbound *southbound, const struct south_client *client);
 /* Is this one sent elsewhere while we drain? */
 bool south_redirects(const struct south_session *session, const struct dots_request *request,
                      const struct south_path *path);

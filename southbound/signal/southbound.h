@@ -70,6 +70,10 @@ bool southbound_allows(const struct southbound *southbound, const char *client, 
 /* Sends those who come, and those who are there, to the server that redirect names; or no longer. Who goes away
  * meanwhile is not lost. */
 void southbound_drain(struct southbound *southbound, bool on);
+/* Sends a client (NULL: all of them) to the server that redirect names, for as long as this process runs, or no longer;
+ * the rest goes on. -1: there is no such client. */
+int southbound_redirect(struct southbound *southbound, const char *client, bool on);
+bool southbound_redirected(const struct southbound *southbound, const char *client);
 unsigned southbound_sessions(const struct southbound *southbound);
 /* Is anybody left to be looked at, after a reload or a drain? */
 bool southbound_reviewing(const struct southbound *southbound);

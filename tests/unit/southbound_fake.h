@@ -319,6 +319,12 @@ const struct dots_token *dots_exchange_token(const struct dots_exchange *exchang
     return &exchange->token;
 }
 
+uint64_t dots_exchange_number(const struct dots_exchange *exchange)
+{
+    (void)exchange;
+    return 1;
+}
+
 struct dots_session *dots_exchange_session(const struct dots_exchange *exchange)
 {
     return exchange->session;
