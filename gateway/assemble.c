@@ -346,6 +346,7 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
                                               .store = gateway->store,
                                               .southbound = gateway->southbound,
                                               .northbound = gateway->northbound,
+                                              .data = gateway->data,
                                               .targets = &gateway->targets,
                                               .gateway = gateway,
                                               .actions = &gateway_actions};

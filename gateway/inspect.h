@@ -5,6 +5,7 @@
 #include "gateway/targets.h"
 #include "gateway/store/store.h"
 #include "northbound/signal/northbound.h"
+#include "southbound/data/southbound_data.h"
 #include "southbound/signal/southbound.h"
 
 #define INSPECTION_SUBMITS 512u /* whose time of commit is not known yet; more are not measured */
@@ -39,6 +40,7 @@ struct inspection {
     struct store *store;
     struct southbound *southbound;
     struct northbound *northbound;
+    const struct data_server *data;
     uint64_t alerts[INSPECTION_ALERTS];
     struct inspection_certificates certificates;
     struct metrics_histogram commits;

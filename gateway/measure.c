@@ -7,6 +7,7 @@
 
 #include "aggregation/inspect.h"
 #include "gateway/coap/coap.h"
+#include "gateway/http/http.h"
 #include "gateway/inspect.h"
 
 /* ---- How long the store and the upstreams take ---- */
@@ -179,6 +180,23 @@ static void of_requests(const struct southbound_counters *counters, struct metri
                    (double)counters->held);
 }
 
+static void of_data(const struct inspection *inspection, struct metrics *out)
+{
+    static const struct http_counters none;
+    const struct http_counters *counters = data_http_counters(inspection->data);
+
+    counters = counters ? counters : &none;
+    metrics_single(out, "dotsgw_data_connections", METRICS_GAUGE, "Connections to the data channel.",
+                   counters->connections);
+    metrics_single(out, "dotsgw_data_handshakes_failed_total", METRICS_COUNTER,
+                   "Handshakes of the data channel that failed.", (double)counters->handshakes_failed);
+    metrics_single(out, "dotsgw_data_requests_total", METRICS_COUNTER, "Requests of the data channel.",
+                   (double)counters->requests);
+    metrics_single(out, "dotsgw_data_refused_total", METRICS_COUNTER,
+                   "Requests and connections of the data channel that were refused: no proper HTTP, or over a limit.",
+                   (double)(counters->refused + counters->turned_away + counters->floods + counters->too_slow));
+}
+
 /* ---- North ---- */
 
 #define UPSTREAM_FAMILY(NAME, TYPE, HELP, VALUE)                                                           \
@@ -306,6 +324,7 @@ void inspection_metrics(void *arg, struct metrics *out)
     metrics_sample(out, "dotsgw_build_info", 1, "version", DOTSGW_VERSION, NULL);
     of_sessions(counters, out);
     of_requests(counters, out);
+    of_data(inspection, out);
     of_north(inspection, out);
     metrics_family(out, "dotsgw_alerts_total", METRICS_COUNTER, "What operators were told of requests, by event.");
     for (size_t i = 0; i < INSPECTION_ALERTS; i++)

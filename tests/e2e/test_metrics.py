@@ -184,6 +184,20 @@ def test_store_and_memory(relay, port, make_client, pki):
     assert port.value("process_resident_memory_bytes") > 1 << 20
 
 
+def test_data_channel(make_data_server, make_data_client):
+    server = make_data_server(admin=admin())
+    port = Metrics(server)
+    assert port.value("dotsgw_data_requests_total") == 0
+    make_data_client(server).get()
+    assert port.value("dotsgw_data_requests_total") == 1
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with socket.create_connection((server.address, server.data_port)) as sock, pytest.raises(OSError):
+        context.wrap_socket(sock)
+    counted(port, 1, "dotsgw_data_handshakes_failed_total")
+
+
 # ---- What is published ----
 
 
