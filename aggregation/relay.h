@@ -296,6 +296,7 @@ int relay_requester_each(const struct relay *relay, int (*each)(void *arg, struc
 struct requester *mitigation_requester(const struct mitigation *mitigation);
 uint32_t mitigation_mid(const struct mitigation *mitigation);
 bool mitigation_trigger(const struct mitigation *mitigation); /* false: preconfigured */
+bool mitigation_is_live(const struct mitigation *mitigation); /* asked for, and neither withdrawn nor ended */
 
 /* 'c' of RFC 9132 section 4.4.2, table 2. */
 enum mitigation_content { MITIGATION_ALL, MITIGATION_CONFIG, MITIGATION_NONCONFIG };

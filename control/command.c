@@ -106,6 +106,26 @@ static enum control_exit upstreams(const struct control *control, int argc, char
     return show(control, "/upstreams", "upstreams", columns);
 }
 
+static enum control_exit attacks(const struct control *control, int argc, char **argv)
+{
+    static const struct column columns[] = {{"DETECTOR", "detector", false},
+                                            {"TARGET", "target", false},
+                                            {"RULE", "rule", false},
+                                            {"STATE", "state", false},
+                                            {"SINCE-S", "state-seconds", true},
+                                            {"HEARD-S", "heard-seconds", true},
+                                            {"PPS", "pps", true},
+                                            {"BPS", "bps", true},
+                                            {"CONNECTIONS", "connections", true},
+                                            {"SOURCES", "sources", true},
+                                            {"MID", "mid", true},
+                                            {"ACCEPTED", "accepted", false},
+                                            {0}};
+
+    (void)argc, (void)argv;
+    return show(control, "/attacks", "attacks", columns);
+}
+
 static enum control_exit mitigations(const struct control *control, int argc, char **argv)
 {
     static const struct column columns[] = {{"CLIENT", "client", false},
@@ -230,6 +250,7 @@ static const struct command commands[] = {
     {"recurse", "[CDID] ID", "ask upstreams to help (recursion: manual)", 1, 2, recurse},
     {"unrecurse", "[CDID] ID", "let them go", 1, 2, recurse},
     {"mitigator-status", "JOB STATUS", "say how a mitigation by hand is going", 2, 2, mitigator_status},
+    {"attacks", "", "what detectors report, and which rules have fired", 0, 0, attacks},
     {"redirect", "CLIENT|--all", "send a client, or all, to the server of redirect", 1, 1, redirect},
     {"unredirect", "CLIENT|--all", "serve it, or them, again", 1, 1, redirect},
     {"drain", "", "send all clients elsewhere, then end", 0, 0, drain},

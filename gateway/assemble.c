@@ -14,7 +14,7 @@ static void effect_answer(void *arg, void *exchange, const struct relay_answer *
 {
     struct gateway *gateway = arg;
 
-    if (!admin_answer(gateway->admin, exchange, answer))
+    if (!admin_answer(gateway->admin, exchange, answer) && !detectors_answer(gateway->detectors, exchange, answer))
         southbound_answer(gateway->southbound, exchange, answer);
 }
 
@@ -22,7 +22,7 @@ static void effect_ignore(void *arg, void *exchange)
 {
     struct gateway *gateway = arg;
 
-    if (!admin_ignore(gateway->admin, exchange))
+    if (!admin_ignore(gateway->admin, exchange) && !detectors_ignore(gateway->detectors, exchange))
         southbound_ignore(gateway->southbound, exchange);
 }
 
@@ -341,12 +341,18 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
                                                                         .control = data_control,
                                                                         .cancel = data_control_cancel,
                                                                         .arg = gateway->data});
+    gateway->detectors = detectors_open(
+        &(struct detectors_settings){.loop = gateway->loop, .config = config, .relay = gateway->relay, .now = clock_ms},
+        error, error_size);
+    if (!gateway->detectors)
+        return -1;
     gateway->inspection = (struct inspection){.config = config,
                                               .relay = gateway->relay,
                                               .store = gateway->store,
                                               .southbound = gateway->southbound,
                                               .northbound = gateway->northbound,
                                               .data = gateway->data,
+                                              .detectors = gateway->detectors,
                                               .targets = &gateway->targets,
                                               .gateway = gateway,
                                               .actions = &gateway_actions};
@@ -374,6 +380,7 @@ static void start(struct gateway *gateway)
     /* What is on disk may be older than the configuration: clients that were removed, scopes that are others now. */
     reviewer.arg = gateway;
     relay_review(gateway->relay, &reviewer);
+    detectors_start(gateway->detectors);
 }
 
 struct gateway *gateway_open(uv_loop_t *loop, struct config *config, struct spawner *spawner, char *error,
@@ -469,6 +476,9 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
     gateway->closing += gateway->admin != NULL;
     admin_close(gateway->admin, gateway_part_closed, gateway);
     gateway->admin = NULL;
+    gateway->closing += gateway->detectors != NULL;
+    detectors_close(gateway->detectors, gateway_part_closed, gateway);
+    gateway->detectors = NULL;
     for (size_t i = 0; i < gateway->targets.count; i++)
         if (gateway->targets.at[i].driver)
             gateway_driver_close(gateway->targets.at[i].driver);

@@ -127,6 +127,18 @@ static void note_certificate(struct inspection_certificates *out, const char *fi
     X509_free(certificate);
 }
 
+/* ---- Attacks ---- */
+
+static json_t *attacks(void *arg)
+{
+    return detectors_list(((const struct inspection *)arg)->detectors);
+}
+
+static void report_attack(void *arg, struct http_exchange *exchange, const json_t *body, const char *peer)
+{
+    detectors_report(((struct inspection *)arg)->detectors, exchange, body, peer);
+}
+
 static const struct admin_sources sources = {
     .sessions_begin = sessions_begin,
     .sessions_next = sessions_next,
@@ -136,6 +148,8 @@ static const struct admin_sources sources = {
     .metrics = inspection_metrics,
     .tallies = tallies,
     .dropped = dropped,
+    .attacks = attacks,
+    .report_attack = report_attack,
 };
 
 void inspection_certificates(const struct config *config, struct inspection_certificates *out)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gateway/admin/admin.h"
+#include "gateway/detectors/detectors.h"
 #include "gateway/targets.h"
 #include "gateway/store/store.h"
 #include "northbound/signal/northbound.h"
@@ -41,6 +42,7 @@ struct inspection {
     struct southbound *southbound;
     struct northbound *northbound;
     const struct data_server *data;
+    struct detectors *detectors;
     uint64_t alerts[INSPECTION_ALERTS];
     struct inspection_certificates certificates;
     struct metrics_histogram commits;

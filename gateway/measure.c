@@ -264,6 +264,38 @@ static void of_north(struct inspection *inspection, struct metrics *out)
     of_latency(inspection, out);
 }
 
+/* ---- Detectors ---- */
+
+static void of_detectors(const struct inspection *inspection, struct metrics *out)
+{
+    const struct detectors *detectors = inspection->detectors;
+    struct detectors_counts counts;
+    struct attack_totals totals;
+    const char *rule;
+    uint64_t fired;
+
+    detectors_totals(detectors, &totals);
+    metrics_family(out, "dotsgw_detector_reports_total", METRICS_COUNTER, "Reports of detectors, by outcome.");
+    for (size_t i = 0; detectors_counts(detectors, i, &counts); i++)
+        for (size_t j = 0; j < REPORT_OUTCOMES; j++)
+            metrics_sample(out, "dotsgw_detector_reports_total", (double)counts.reports[j], "detector", counts.detector,
+                           "outcome", detectors_outcomes[j], NULL);
+    metrics_family(out, "dotsgw_detector_targets", METRICS_GAUGE, "Targets that a detector has reported lately.");
+    for (size_t i = 0; detectors_counts(detectors, i, &counts); i++)
+        metrics_sample(out, "dotsgw_detector_targets", (double)counts.targets, "detector", counts.detector, NULL);
+    metrics_single(out, "dotsgw_detector_strangers_total", METRICS_COUNTER,
+                   "Requests to the detectors' port without the token or certificate of one.",
+                   (double)detectors_strangers(detectors));
+    metrics_family(out, "dotsgw_attack_rule_fired_total", METRICS_COUNTER,
+                   "Times that a rule about attacks has fired.");
+    for (size_t i = 0; detectors_fired(detectors, i, &rule, &fired); i++)
+        metrics_sample(out, "dotsgw_attack_rule_fired_total", (double)fired, "rule", rule, NULL);
+    metrics_single(out, "dotsgw_attacks", METRICS_GAUGE, "Rules about attacks that have fired and not released.",
+                   (double)totals.fired);
+    metrics_single(out, "dotsgw_attack_mitigations", METRICS_GAUGE, "Mitigations that rules about attacks ask for.",
+                   (double)totals.protections);
+}
+
 /* ---- What is held, and what is dropped ---- */
 
 static void of_dropped(struct inspection *inspection, struct metrics *out, const char *name, const char *help,
@@ -326,6 +358,7 @@ void inspection_metrics(void *arg, struct metrics *out)
     of_requests(counters, out);
     of_data(inspection, out);
     of_north(inspection, out);
+    of_detectors(inspection, out);
     metrics_family(out, "dotsgw_alerts_total", METRICS_COUNTER, "What operators were told of requests, by event.");
     for (size_t i = 0; i < INSPECTION_ALERTS; i++)
         metrics_sample(out, "dotsgw_alerts_total", (double)inspection->alerts[i], "event", alert_events[i], NULL);

@@ -9,6 +9,7 @@
 #include "gateway/assemble.h"
 #include "gateway/clock.h"
 #include "gateway/data_upstreams.h"
+#include "gateway/detectors/detectors.h"
 #include "gateway/filters.h"
 #include "gateway/inspect.h"
 #include "gateway/operate.h"
@@ -45,6 +46,7 @@ struct gateway {
     struct filters *filters;
     struct northbound *northbound;
     struct admin *admin; /* NULL: not configured */
+    struct detectors *detectors;
     struct inspection inspection;
     uv_timer_t timer;     /* the relay's next deadline */
     uv_prepare_t prepare; /* sets it, once a turn */

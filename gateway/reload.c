@@ -26,6 +26,7 @@ struct reload {
     struct northbound_change *north;
     struct data_change *data;
     struct northbound_data_change *data_north;
+    struct detectors_change *detectors;
     struct inspection_certificates certificates;
     struct policy *policy; /* the same */
     struct targets targets;
@@ -37,9 +38,10 @@ struct reload {
 
 /* ---- What the relay asks about those it has requests of ---- */
 
+/* The operators and the detectors are no configured clients, and stay: only their names have a space. */
 static bool reviewer_knows(void *arg, const char *client)
 {
-    return strcmp(client, ADMIN_CLIENT) == 0 || southbound_knows(((struct gateway *)arg)->southbound, client);
+    return strchr(client, ' ') || southbound_knows(((struct gateway *)arg)->southbound, client);
 }
 
 static bool reviewer_allows(void *arg, const struct requester *requester, const struct wire_target *target)
@@ -71,7 +73,8 @@ static void prepare(uv_work_t *work)
     } else if (!(reload->south = southbound_prepare(gateway->southbound, reload->config, text, sizeof(text))) ||
                !(reload->north = northbound_prepare(reload->config, text, sizeof(text))) ||
                !(reload->data = data_prepare(gateway->data, reload->config, text, sizeof(text))) ||
-               !(reload->data_north = northbound_data_prepare(reload->config, text, sizeof(text)))) {
+               !(reload->data_north = northbound_data_prepare(reload->config, text, sizeof(text))) ||
+               !(reload->detectors = detectors_prepare(gateway->detectors, reload->config, text, sizeof(text)))) {
         snprintf(reload->text, sizeof(reload->text), "%s: %s", reload->file, text);
     } else {
         snprintf(reload->text, sizeof(reload->text), "%s: %s", reload->file,
@@ -237,6 +240,7 @@ static void swap(struct reload *reload)
     reload->targets = targets;
     data_upstreams_apply(gateway->data_upstreams, reload->data_north, &gateway->policy->relay);
     hand_filters(gateway, &targets);
+    detectors_apply(gateway->detectors, reload->detectors);
     northbound_start(gateway->northbound);
     log_configure(gateway->config->log.level, gateway->config->log.format);
     inspection_use(&gateway->inspection, gateway->config, &reload->certificates, gateway->admin);
@@ -276,6 +280,7 @@ static void dispose(uv_work_t *work)
     northbound_change_free(reload->north);
     data_change_free(reload->data);
     northbound_data_change_free(reload->data_north);
+    detectors_change_free(reload->detectors);
     gateway_policy_free(reload->policy);
     config_free(reload->config);
     free(reload->targets.at);

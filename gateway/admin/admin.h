@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@
 #include "aggregation/relay.h"
 #include "gateway/admin/metrics.h"
 #include "gateway/config/config.h"
+#include "gateway/http/http.h"
 
 /* The client, in the relay, to which the operators' own requests belong: no configured client can have a space in its
  * name. */
@@ -62,6 +64,9 @@ struct admin_sources {
     void (*tallies)(void *arg, struct admin_tallies *out);
     /* What an upstream or a mitigator of the configuration said it has dropped since the start. */
     void (*dropped)(void *arg, bool mitigator, size_t index, uint64_t *bytes, uint64_t *pkts);
+    json_t *(*attacks)(void *arg); /* a new reference; NULL: out of memory */
+    /* Ends the exchange, now or later. */
+    void (*report_attack)(void *arg, struct http_exchange *exchange, const json_t *body, const char *peer);
 };
 
 typedef void admin_reloaded_h(void *arg, bool ok, const char *text);

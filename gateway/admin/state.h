@@ -126,6 +126,8 @@ void act_activate(struct call *call);
 void act_recurse(struct call *call);
 void act_mitigator_status(struct call *call);
 void act_log_level(struct call *call);
+void show_attacks(struct call *call);
+void act_report_attack(struct call *call);
 void act_reload(struct call *call);
 void act_drain(struct call *call);
 void act_redirect(struct call *call);

@@ -98,7 +98,8 @@ static int add(struct config_difference *out, enum config_change_kind kind, cons
 
 /* The name is the first member of every item. */
 _Static_assert(offsetof(struct config_client, name) == 0 && offsetof(struct config_upstream, name) == 0 &&
-                   offsetof(struct config_mitigator, name) == 0,
+                   offsetof(struct config_mitigator, name) == 0 && offsetof(struct config_detector, name) == 0 &&
+                   offsetof(struct config_attack_rule, name) == 0,
                "an item begins with its name");
 
 static const char *name_of(const void *item)

@@ -26,6 +26,14 @@ struct south_held *south_hold(struct south_session *session, struct dots_exchang
     return held;
 }
 
+bool south_held_live(const struct southbound *southbound, const struct south_held *held)
+{
+    const struct requester *requester = relay_requester_find(southbound->relay, held->cdid, held->cuid);
+    const struct mitigation *mitigation = requester ? relay_mitigation_find(requester, held->mid) : NULL;
+
+    return mitigation && mitigation_is_live(mitigation);
+}
+
 void south_held_free(struct southbound *southbound, struct south_held *held)
 {
     held->peer->held--;
@@ -76,7 +84,7 @@ void southbound_answer(struct southbound *southbound, void *exchange, const stru
     }
     if (answer->code < 300)
         follow_requester(southbound, held);
-    if (answer->code == 201 || answer->code == 202)
+    if (held->news && (answer->code == 201 || answer->code == 202))
         log_info(answer->code == 201 ? "mitigation-accepted" : "mitigation-withdrawn",
                  LOG_REQUEST " client %s: mid %u of cuid %s", dots_exchange_number(held->exchange),
                  held->peer->client->config->name, held->mid, held->cuid);

@@ -60,6 +60,7 @@ static void hand_over(struct southbound *southbound, struct south_held *held, co
     }
     put.requester.request = dots_exchange_number(held->exchange);
     held->mid = mid;
+    held->news = !south_held_live(southbound, held);
     DL_APPEND(southbound->held, held);
     relay_put(southbound->relay, southbound->now(), &put);
 }

@@ -183,6 +183,7 @@ struct south_held {
     struct south_held *prev, *next;
     char cdid[RELAY_CUID_MAX + 1], cuid[RELAY_CUID_MAX + 1];
     uint32_t mid;      /* of a mitigation request */
+    bool news;         /* neither a refresh nor a repeated datagram: the log has it */
     uint64_t sequence; /* of the store, for a configuration */
     uint8_t code;      /* to answer then */
 };
@@ -313,6 +314,8 @@ void south_puts_drop(struct southbound *southbound); /* all, unanswered */
 /* held.c */
 struct south_held *south_hold(struct south_session *session, struct dots_exchange *exchange,
                               const struct south_path *path);
+/* Is this mid of its cuid there, neither withdrawn nor ended? */
+bool south_held_live(const struct southbound *southbound, const struct south_held *held);
 void south_held_free(struct southbound *southbound, struct south_held *held);
 void south_held_close(struct southbound *southbound); /* all are dropped, unanswered */
 

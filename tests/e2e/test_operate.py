@@ -125,6 +125,8 @@ def test_the_number_of_a_request_is_on_both_legs(make_upstream, make_relay, make
     assert gw.logged(rf" debug answer: {number} client web: 2.01, ")
     assert web.delete(1).code == "2.02"
     (withdrawal,) = gw.wait_log(r" info mitigation-withdrawn: (r\d+) client web: mid 1 ")
+    assert web.delete(1).code == "2.02"
+    assert len(gw.logged(" info mitigation-")) == 2, "what changes nothing is no news"
     gw.wait_log(rf" debug upstream-request: {withdrawal} upstream {name}: DELETE mid {mid}, ")
     assert web.put(2, "192.0.2.1/32").code == "4.03"
     (refused,) = gw.wait_log(r" notice request-refused: (r\d+) client web: 4.03, ")
