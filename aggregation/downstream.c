@@ -321,6 +321,7 @@ void relay_put(struct relay *relay, int64_t now, const struct relay_put *put)
         return;
     }
     relay->payer = requester ? requester->identity : NULL;
+    relay->arrived = put->arrived;
     if (mitigation)
         mitigation->request = put->requester.request;
     if (live) {
@@ -333,6 +334,7 @@ void relay_put(struct relay *relay, int64_t now, const struct relay_put *put)
         create(relay, now, put, terminating_ms);
     }
     relay->payer = NULL;
+    relay->arrived = 0;
     relay->request = 0;
     effects_flush(relay);
 }

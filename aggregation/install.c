@@ -158,6 +158,25 @@ void install_block(struct install *install)
     other->blocks = install;
 }
 
+/* How much more than before; totals that fell began anew. */
+static uint64_t more(bool has, uint64_t total, uint64_t before)
+{
+    return !has ? 0 : total >= before ? total - before : total;
+}
+
+void install_take_counters(struct relay *relay, struct install *install, const struct relay_counters *counters)
+{
+    const struct relay_counters *before = &install->counters;
+    uint64_t bytes = more(counters->has_bytes, counters->bytes, before->bytes);
+    uint64_t pkts = more(counters->has_pkts, counters->pkts, before->pkts);
+
+    if (install->counted_before && (counters->has_bytes || counters->has_pkts))
+        install->counted_before = false;
+    else if ((bytes || pkts) && relay->effects->dropped)
+        relay->effects->dropped(relay->arg, install->cuid->public.target, bytes, pkts);
+    install->counters = *counters;
+}
+
 bool install_over(const struct install *install)
 {
     return !install->cuid->job && install->status >= WIRE_STATUS_CLIENT_WITHDRAWN &&
@@ -216,6 +235,10 @@ void install_send(struct relay *relay, struct install *install)
     else if (install->request == 0 && install->bundle && install->bundle->demands)
         install->request = install->bundle->demands->mitigation->request;
     install->pending = true;
+    if (install->state == INSTALL_WITHDRAW)
+        install->arrived = 0;
+    else if (!install->arrived)
+        install->arrived = relay->arrived;
     install->silent_ms = RELAY_FOREVER; /* of what is not sent yet no answer is missing */
     effect_push(relay, &install->sync, EFFECT_SYNC, install);
 }

@@ -350,6 +350,7 @@ static int place_install(struct relay *relay, const struct loaded_install *loade
     install = install_new(relay, cuid, loaded->id);
     if (!install)
         return -1;
+    install->counted_before = true;
     install->mid = loaded->mid;
     install->trigger = loaded->trigger;
     install->granted_until_ms = loaded->granted_until_ms;

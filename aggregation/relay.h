@@ -98,6 +98,7 @@ struct relay_put {
     const struct wire_scope *scope; /* validated and authorized; borrowed */
     bool if_match;                  /* efficacy update, RFC 9132 section 4.4.3 */
     uint8_t hop_limit;              /* to forward; 0: none was there */
+    uint64_t arrived;               /* by any clock of the caller's, for effects->accepted; 0: nobody wants to know */
     void *exchange;                 /* answered exactly once by effects->answer or ->ignore */
 };
 
@@ -173,6 +174,11 @@ struct relay_effects {
     int (*store_put)(void *arg, int table, const char *key, size_t key_length, const uint8_t *value, size_t length);
     int (*store_delete)(void *arg, int table, const char *key, size_t key_length);
     uint64_t (*store_submit)(void *arg);
+    /* For the operators, may be NULL: this upstream has accepted (2.xx) what was sent to it because of a put that
+     * arrived then: of several, the first that was not answered yet. */
+    void (*accepted)(void *arg, size_t target, uint64_t arrived);
+    /* For the operators, may be NULL: a target says that it has dropped so much more. */
+    void (*dropped)(void *arg, size_t target, uint64_t bytes, uint64_t pkts);
     /* For the operators: loops, conflicts, refusals. */
     void (*alert)(void *arg, const char *event, const char *text);
 };

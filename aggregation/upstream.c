@@ -261,6 +261,9 @@ void relay_install_answer(struct relay *relay, int64_t now, struct install *inst
         return;
     }
     install->silent_ms = RELAY_FOREVER;
+    if (install->arrived && answer->code / 100 == 2 && relay->effects->accepted)
+        relay->effects->accepted(relay->arg, install->cuid->public.target, install->arrived);
+    install->arrived = 0;
     if (install->state == INSTALL_WITHDRAW) {
         withdrawn(relay, now, install, answer);
     } else if (answer->code / 100 == 2) {
@@ -297,16 +300,9 @@ static void put_again(struct relay *relay, int64_t now, struct install *install)
         install->retry_ms = install->answered_ms + PUT_AGAIN_MS;
 }
 
-static void take_status(struct relay *relay, int64_t now, struct install *install, const struct wire_scope *scope)
+static struct relay_counters counters_of(const struct wire_scope *scope)
 {
-    if (!scope || scope->status == WIRE_STATUS_TERMINATED || scope->status == WIRE_STATUS_CLIENT_WITHDRAWN) {
-        if (install->state == INSTALL_LIVE)
-            put_again(relay, now, install);
-        return;
-    }
-    if (scope->status)
-        install->status = scope->status;
-    install->counters = (struct relay_counters){
+    return (struct relay_counters){
         .has_bytes = scope->has_bytes,
         .has_bps = scope->has_bps,
         .has_pkts = scope->has_pkts,
@@ -316,6 +312,21 @@ static void take_status(struct relay *relay, int64_t now, struct install *instal
         .pkts = scope->pkts_dropped,
         .pps = scope->pps_dropped,
     };
+}
+
+static void take_status(struct relay *relay, int64_t now, struct install *install, const struct wire_scope *scope)
+{
+    struct relay_counters counters;
+
+    if (!scope || scope->status == WIRE_STATUS_TERMINATED || scope->status == WIRE_STATUS_CLIENT_WITHDRAWN) {
+        if (install->state == INSTALL_LIVE)
+            put_again(relay, now, install);
+        return;
+    }
+    if (scope->status)
+        install->status = scope->status;
+    counters = counters_of(scope);
+    install_take_counters(relay, install, &counters);
     set_conflict(install, scope->conflict);
     if (scope->status == WIRE_STATUS_WITHDRAWN && scope->conflict && scope->conflict->has_retry_timer)
         install->hold_until_ms = now + (int64_t)scope->conflict->retry_timer * 1000;
@@ -470,7 +481,7 @@ void relay_job_report(struct relay *relay, int64_t now, size_t target, uint64_t 
     if (report->status)
         install->status = report->status;
     if (report->counters.has_bytes || report->counters.has_bps || report->counters.has_pkts || report->counters.has_pps)
-        install->counters = report->counters;
+        install_take_counters(relay, install, &report->counters);
     recursion_review(relay, now, install->bundle->demands->mitigation);
     finish(relay, now, install->bundle);
 }

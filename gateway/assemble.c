@@ -148,6 +148,16 @@ static void effect_alert(void *arg, const char *event, const char *text)
     log_warning(event, "%s", text);
 }
 
+static void effect_accepted(void *arg, size_t target, uint64_t arrived)
+{
+    inspection_accepted(&((struct gateway *)arg)->inspection, target, arrived);
+}
+
+static void effect_dropped(void *arg, size_t target, uint64_t bytes, uint64_t pkts)
+{
+    inspection_dropped(&((struct gateway *)arg)->inspection, target, bytes, pkts);
+}
+
 static const struct relay_effects effects = {
     .answer = effect_answer,
     .ignore = effect_ignore,
@@ -164,6 +174,8 @@ static const struct relay_effects effects = {
     .store_delete = effect_store_delete,
     .store_submit = effect_store_submit,
     .alert = effect_alert,
+    .accepted = effect_accepted,
+    .dropped = effect_dropped,
 };
 
 /* ---- Filters of the data channel ---- */
@@ -339,6 +351,7 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
                                               .store = gateway->store,
                                               .southbound = gateway->southbound,
                                               .northbound = gateway->northbound,
+                                              .data = gateway->data,
                                               .detectors = gateway->detectors,
                                               .targets = &gateway->targets,
                                               .gateway = gateway,
@@ -417,6 +430,7 @@ void gateway_part_closed(void *arg)
     }
     if (gateway->on_closed)
         gateway->on_closed(gateway->arg);
+    inspection_release(&gateway->inspection);
     filters_free(gateway->filters);
     catalog_free(gateway->catalog);
     gateway_policy_free(gateway->policy);

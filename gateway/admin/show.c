@@ -100,6 +100,15 @@ static size_t active_at(const struct admin *admin, bool mitigator, size_t index)
     return relay_target_active(settings->relay, settings->sources->target(settings->arg, mitigator, index));
 }
 
+static void add_dropped(const struct admin *admin, json_t *object, bool mitigator, size_t index)
+{
+    uint64_t bytes, pkts;
+
+    admin->settings.sources->dropped(admin->settings.arg, mitigator, index, &bytes, &pkts);
+    json_object_set_new(object, "bytes-dropped", json_integer((json_int_t)bytes));
+    json_object_set_new(object, "pkts-dropped", json_integer((json_int_t)pkts));
+}
+
 static json_t *view_upstream(const struct admin *admin, const struct admin_upstream *upstream, size_t index)
 {
     const struct config_upstream *config = &admin->settings.config->upstreams[index];
@@ -113,12 +122,13 @@ static json_t *view_upstream(const struct admin *admin, const struct admin_upstr
 
     if (object && upstream->rtt_us)
         json_object_set_new(object, "rtt-ms", json_real((double)upstream->rtt_us / 1000));
+    if (object)
+        add_dropped(admin, object, false, index);
     return object;
 }
 
-void show_upstreams(struct call *call)
+json_t *view_upstreams(const struct admin *admin)
 {
-    const struct admin *admin = call->admin;
     const struct admin_settings *settings = &admin->settings;
     json_t *list = json_array();
     struct admin_upstream upstream;
@@ -129,11 +139,20 @@ void show_upstreams(struct call *call)
     for (size_t i = 0; i < settings->config->mitigator_count; i++) {
         const struct config_mitigator *mitigator = &settings->config->mitigators[i];
 
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:I}", "name", mitigator->name, "kind", "mitigator",
-                                              "state", "up", "server", mitigator->exec ? mitigator->exec : "the log",
-                                              "active", (json_int_t)active_at(admin, true, i)));
+        json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:I}", "name", mitigator->name, "kind", "mitigator", "state",
+                                   "up", "server", mitigator->exec ? mitigator->exec : "the log", "active",
+                                   (json_int_t)active_at(admin, true, i));
+
+        if (object)
+            add_dropped(admin, object, true, i);
+        json_array_append_new(list, object);
     }
-    reply_json(call->exchange, 200, json_pack("{s:o}", "upstreams", list));
+    return list;
+}
+
+void show_upstreams(struct call *call)
+{
+    reply_json(call->exchange, 200, json_pack("{s:o}", "upstreams", view_upstreams(call->admin)));
 }
 
 /* ---- Configuration: what is in force; no key, and no name of a file with one ---- */

@@ -116,8 +116,10 @@ struct handshake {
     struct dots_session *session; /* client: from the start; server: once it is up */
     bool server, datagrams, done, counted;
     bool resumed, psk; /* psk: the callback gave a key just now */
+    bool psk_unknown;  /* it had none for a name that was no ticket */
     char *psk_identity;
     const char *doing, *cause; /* static texts: what failed first */
+    enum dots_handshake_failure failure;
     struct sockaddr_in6 peer;
 };
 

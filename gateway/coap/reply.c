@@ -235,6 +235,11 @@ struct dots_session *dots_exchange_session(const struct dots_exchange *exchange)
     return exchange->session;
 }
 
+enum dots_method dots_exchange_method(const struct dots_exchange *exchange)
+{
+    return (enum dots_method)exchange->method;
+}
+
 int dots_notify(struct dots_session *session, const struct dots_token *token, const struct dots_request *observed,
                 const struct dots_response *response)
 {

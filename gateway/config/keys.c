@@ -230,7 +230,8 @@ static const struct config_key keys_admin[] = {
     /* 107: what fits into struct sockaddr_un. */
     KEY("socket", path, FIELD(config, admin.socket), "control socket; its permissions are the access control",
         .max = 107),
-    KEY("metrics", endpoint, FIELD(config, admin.metrics), "read-only metrics over HTTP"),
+    KEY("metrics", endpoint, FIELD(config, admin.metrics),
+        "read-only: metrics and a page for people over HTTP, without credentials (docs/control.md)"),
     KEY("detectors", map, PARENT, "attack reports from detectors", .keys = keys_detectors),
     {0},
 };

@@ -379,6 +379,11 @@ void data_on_change(struct data_server *server, void (*changed)(void *arg, const
     server->changed_arg = arg;
 }
 
+const struct http_counters *data_http_counters(const struct data_server *server)
+{
+    return server->http ? http_counters(server->http) : NULL;
+}
+
 /* ---- Loading ---- */
 
 static int load_entry(struct data_server *server, enum catalog_kind kind, const char *key, size_t key_length,

@@ -19,6 +19,8 @@ struct south_held *south_hold(struct south_session *session, struct dots_exchang
     }
     held->peer = session->peer;
     held->peer->held++;
+    held->arrived_ns = uv_hrtime();
+    session->southbound->held_count++;
     memcpy(held->cdid, path->cdid, sizeof(held->cdid));
     memcpy(held->cuid, path->cuid, sizeof(held->cuid));
     return held;
@@ -35,6 +37,7 @@ bool south_held_live(const struct southbound *southbound, const struct south_hel
 void south_held_free(struct southbound *southbound, struct south_held *held)
 {
     held->peer->held--;
+    southbound->held_count--;
     south_peer_release(southbound, held->peer);
     free(held);
 }

@@ -49,6 +49,7 @@ static void hand_over(struct southbound *southbound, struct south_held *held, co
         .scope = scope,
         .if_match = if_match,
         .hop_limit = hop_limit,
+        .arrived = held->arrived_ns,
         .exchange = held,
     };
 

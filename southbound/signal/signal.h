@@ -98,7 +98,7 @@ struct south_requester {
 /* ---- Sessions ---- */
 
 /* PARTING: no longer allowed, told so, closed in a moment. */
-enum south_standing { SOUTH_SERVED, SOUTH_SURPLUS, SOUTH_UNKNOWN, SOUTH_PARTING };
+enum south_standing { SOUTH_SERVED, SOUTH_SURPLUS, SOUTH_UNKNOWN, SOUTH_PARTING, SOUTH_STANDINGS };
 
 struct south_session {
     struct southbound *southbound;
@@ -178,6 +178,7 @@ struct south_observer {
 /* For the relay, or the store: what relay_put takes as exchange. */
 struct south_held {
     struct dots_exchange *exchange; /* NULL: dropped when closing */
+    uint64_t arrived_ns;            /* uv_hrtime */
     struct south_peer *peer;
     struct south_held *prev, *next;
     char cdid[RELAY_CUID_MAX + 1], cuid[RELAY_CUID_MAX + 1];
@@ -240,6 +241,7 @@ struct southbound {
     size_t session_count;
     struct southbound_walk *walks;
     struct southbound_counters counters;
+    size_t held_count; /* exchanges that wait for the relay or the store */
     bool closing;
     void (*on_closed)(void *arg);
     void *on_closed_arg;
@@ -374,6 +376,7 @@ bool south_notify_end(struct south_observer *observer, uint8_t code, int32_t for
 /* inspect.c */
 void south_inspect_up(struct south_session *session);
 void south_inspect_down(struct south_session *session);
+void south_inspect_stand(struct south_session *session, enum south_standing standing); /* from now on */
 void south_inspect_close(struct southbound *southbound);
 int south_answer(struct dots_exchange *exchange, const struct dots_response *response); /* dots_reply, counted */
 

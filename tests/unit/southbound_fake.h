@@ -38,6 +38,7 @@ struct dots_session {
 struct dots_exchange {
     struct dots_session *session;
     struct dots_token token;
+    enum dots_method method;
     unsigned answers;
     bool held, dropped;
     struct dots_response response;
@@ -327,6 +328,11 @@ uint64_t dots_exchange_number(const struct dots_exchange *exchange)
 struct dots_session *dots_exchange_session(const struct dots_exchange *exchange)
 {
     return exchange->session;
+}
+
+enum dots_method dots_exchange_method(const struct dots_exchange *exchange)
+{
+    return exchange->method;
 }
 
 /* ---- What the network does ---- */
