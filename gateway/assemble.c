@@ -115,6 +115,14 @@ static int effect_make_cuid(void *arg, size_t target, const struct requester *ow
     return northbound_make_cuid(((struct gateway *)arg)->northbound, target, owner, attempt, cuid);
 }
 
+static void effect_cuid_changed(void *arg, const struct upstream_cuid *cuid)
+{
+    struct gateway *gateway = arg;
+
+    if (gateway->data_upstreams)
+        data_upstreams_renamed(gateway->data_upstreams, cuid);
+}
+
 static int effect_store_put(void *arg, int table, const char *key, size_t key_length, const uint8_t *value,
                             size_t length)
 {
@@ -153,6 +161,7 @@ static const struct relay_effects effects = {
     .job_start = effect_job_start,
     .job_stop = effect_job_stop,
     .make_cuid = effect_make_cuid,
+    .cuid_changed = effect_cuid_changed,
     .store_put = effect_store_put,
     .store_delete = effect_store_delete,
     .store_submit = effect_store_submit,
@@ -253,6 +262,9 @@ static int load(void *arg, const char *key, size_t key_length, const uint8_t *va
         return southbound_load(gateway->southbound, key, key_length, value, value_length);
     if (loading->table == STORE_COUNTER && key_length > 4 && memcmp(key, "sid/", 4) == 0)
         return northbound_load(gateway->northbound, key, key_length, value, value_length);
+    if (loading->table == STORE_COUNTER && key_length > strlen(NORTHBOUND_DATA_HELD) &&
+        memcmp(key, NORTHBOUND_DATA_HELD, strlen(NORTHBOUND_DATA_HELD)) == 0)
+        return data_upstreams_load(gateway->data_upstreams, key, key_length, value, value_length);
     return relay_load(gateway->relay, loading->table, key, key_length, value, value_length, loading->error,
                       loading->error_size);
 }
@@ -302,8 +314,9 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
     gateway->catalog = catalog_new();
     if (!gateway->catalog)
         return -1;
-    gateway->data_upstreams = data_upstreams_open(gateway->loop, config, &gateway->policy->relay, gateway->catalog,
-                                                  gateway->northbound, clock_ms, error, error_size);
+    gateway->data_upstreams =
+        data_upstreams_open(gateway->loop, config, gateway->relay, &gateway->policy->relay, gateway->store,
+                            gateway->catalog, gateway->northbound, clock_ms, error, error_size);
     if (!gateway->data_upstreams)
         return -1;
     gateway->data = data_open(gateway->loop, config, gateway->relay, gateway->store, gateway->catalog,
