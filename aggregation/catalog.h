@@ -119,8 +119,9 @@ enum catalog_insert { CATALOG_KEEP, CATALOG_FIRST, CATALOG_LAST, CATALOG_BEFORE,
 int catalog_entry_put(struct catalog *catalog, struct catalog_client *client, struct catalog_entry *entry,
                       enum catalog_insert insert, const struct catalog_entry *point);
 void catalog_entry_remove(struct catalog *catalog, struct catalog_entry *entry);
-/* All of this client and kind are gone at once. Taking apart what they were takes longer, and is left to catalog_reap:
- * at most max of them; false: none is left. */
+/* The same, and all of a client and kind: gone at once. Taking apart what they were takes longer, and is left to
+ * catalog_reap: at most max of them; false: none is left. */
+void catalog_entry_discard(struct catalog *catalog, struct catalog_entry *entry);
 void catalog_entries_clear(struct catalog *catalog, struct catalog_client *client, enum catalog_kind kind);
 bool catalog_reap(struct catalog *catalog, size_t max);
 struct catalog_entry *catalog_entry_find(const struct catalog_client *client, enum catalog_kind kind, const char *name);
@@ -158,6 +159,8 @@ struct catalog_entry *catalog_upstream_find(const struct catalog *catalog, enum 
 size_t catalog_client_key(const struct catalog_client *client, char key[CATALOG_KEY_MAX + 1]);
 size_t catalog_owner_key(const char *owner, char key[CATALOG_KEY_MAX + 1]);
 size_t catalog_entry_key(const struct catalog_client *client, const char *name, char key[CATALOG_KEY_MAX + 1]);
+/* What is behind the keys of all entries of a client, which begin with that of the name "". */
+size_t catalog_entries_end(const struct catalog_client *client, char key[CATALOG_KEY_MAX + 1]);
 
 /* Values: into memory of the caller. Length, 0 when it does not fit. */
 size_t catalog_client_encode(const struct catalog_client *client, uint8_t *out, size_t size);

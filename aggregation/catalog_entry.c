@@ -170,15 +170,19 @@ static struct catalog_entry_state *place(struct catalog_client_state *client, st
     return behind && behind == old ? old->prev : behind;
 }
 
-static void leave(struct catalog *catalog, struct catalog_client_state *client, struct catalog_entry_state *entry)
+static void leave(struct catalog_client_state *client, struct catalog_entry_state *entry)
 {
     unlink_entry(client, entry);
     HASH_DEL(client->names[entry->public.kind], entry);
-    deadline_cancel(catalog->deadlines, &entry->deadline);
-    catalog_rules_remove(catalog, entry);
     client->public.counts[entry->public.kind]--;
     client->domain->counts[entry->public.kind]--;
     entry->public.client = NULL;
+}
+
+static void take_apart(struct catalog *catalog, struct catalog_entry_state *entry)
+{
+    deadline_cancel(catalog->deadlines, &entry->deadline);
+    catalog_rules_remove(catalog, entry);
     catalog_entry_unref(&entry->public);
 }
 
@@ -204,8 +208,10 @@ int catalog_entry_put(struct catalog *catalog, struct catalog_client *public, st
     taken->client = public;
     public->counts[kind]++;
     client->domain->counts[kind]++;
-    if (old)
-        leave(catalog, client, old);
+    if (old) {
+        leave(client, old);
+        take_apart(catalog, old);
+    }
     if (!entry->order || insert != CATALOG_KEEP)
         set_order(client, entry);
     return 0;
@@ -218,7 +224,15 @@ no_rules:
 
 void catalog_entry_remove(struct catalog *catalog, struct catalog_entry *entry)
 {
-    leave(catalog, (struct catalog_client_state *)entry->client, state_of(entry));
+    leave((struct catalog_client_state *)entry->client, state_of(entry));
+    take_apart(catalog, state_of(entry));
+}
+
+void catalog_entry_discard(struct catalog *catalog, struct catalog_entry *entry)
+{
+    leave((struct catalog_client_state *)entry->client, state_of(entry));
+    entry->next = catalog->removed;
+    catalog->removed = entry;
 }
 
 void catalog_entries_clear(struct catalog *catalog, struct catalog_client *public, enum catalog_kind kind)
@@ -247,9 +261,7 @@ bool catalog_reap(struct catalog *catalog, size_t max)
         catalog->removed = entry->public.next;
         entry->prev = NULL;
         entry->public.next = NULL;
-        deadline_cancel(catalog->deadlines, &entry->deadline);
-        catalog_rules_remove(catalog, entry);
-        catalog_entry_unref(&entry->public);
+        take_apart(catalog, entry);
     }
     return catalog->removed != NULL;
 }

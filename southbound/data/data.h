@@ -42,6 +42,7 @@ struct data_write {
     uint64_t client;  /* id */
     struct catalog_change *changes;
     size_t change_count, change_room;
+    bool clears[CATALOG_KINDS]; /* all that the client has of this kind goes; changes say so for upstreams only */
     struct catalog_write upstream;
     bool asked;
     /* the answer */
@@ -100,7 +101,7 @@ struct data_read {
 
 /* server.c */
 void data_arm(struct data_server *server);  /* after anything that moves the next expiry */
-void data_reap(struct data_server *server); /* entries were cleared */
+void data_reap(struct data_server *server); /* entries may have been cleared or discarded */
 int64_t data_expiry(const struct data_server *server);
 void data_part_closed(struct data_server *server);
 struct http_tls data_tls(const struct config *config);

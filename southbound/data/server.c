@@ -49,7 +49,7 @@ static void reap(uv_timer_t *timer)
 
 void data_reap(struct data_server *server)
 {
-    if (!server->closing)
+    if (!server->closing && catalog_reap(server->catalog, 0))
         uv_timer_start(&server->reaper, reap, 1, 1);
 }
 
