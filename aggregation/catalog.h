@@ -30,6 +30,14 @@ struct catalog_rule {
     bool drop;
 };
 
+/* What the entries of an ACL matched, as one mitigator or upstream counts it. */
+struct catalog_counts {
+    struct catalog_counts *next;
+    size_t source; /* its target */
+    char json[]; /* {"NAME":{"matched-packets":"n","matched-octets":"n"},...}; names may be of entries that are gone */
+};
+#define CATALOG_COUNTS_MAX 131072u /* bytes of one */
+
 /* Written by the catalog only. */
 struct catalog_entry {
     enum catalog_kind kind;
@@ -40,6 +48,7 @@ struct catalog_entry {
     struct scope *target;            /* of an alias; NULL with an ACL */
     enum wire_activation activation; /* of an ACL; 0 with an alias */
     int64_t expires_ms;
+    struct catalog_counts *counts; /* of an ACL, by source; not durable; of the one it replaces, until told anew */
     struct catalog_client *client; /* NULL once it was removed or replaced */
     struct catalog_entry *next;    /* of the client and kind, in the client's order */
 };
@@ -125,6 +134,8 @@ void catalog_entry_discard(struct catalog *catalog, struct catalog_entry *entry)
 void catalog_entries_clear(struct catalog *catalog, struct catalog_client *client, enum catalog_kind kind);
 bool catalog_reap(struct catalog *catalog, size_t max);
 struct catalog_entry *catalog_entry_find(const struct catalog_client *client, enum catalog_kind kind, const char *name);
+/* In place of what this source said before. 0, or -1: out of memory, or longer than CATALOG_COUNTS_MAX. */
+int catalog_entry_count(struct catalog_entry *entry, size_t source, const char *json);
 /* Its life is extended. */
 void catalog_entry_refresh(struct catalog *catalog, struct catalog_entry *entry, int64_t expires_ms);
 /* All of this client and kind were given new orders since this was asked last: they have to be recorded anew. */

@@ -72,6 +72,16 @@ fail:
     return NULL;
 }
 
+static void counts_free(struct catalog_counts *counts)
+{
+    while (counts) {
+        struct catalog_counts *next = counts->next;
+
+        free(counts);
+        counts = next;
+    }
+}
+
 struct catalog_entry *catalog_entry_ref(struct catalog_entry *entry)
 {
     state_of(entry)->references++;
@@ -84,6 +94,7 @@ void catalog_entry_unref(struct catalog_entry *public)
 
     if (!entry || --entry->references > 0)
         return;
+    counts_free(entry->public.counts);
     scope_unref(entry->public.target);
     free(entry->rules);
     free(entry->rows);
@@ -209,6 +220,8 @@ int catalog_entry_put(struct catalog *catalog, struct catalog_client *public, st
     public->counts[kind]++;
     client->domain->counts[kind]++;
     if (old) {
+        taken->counts = old->public.counts;
+        old->public.counts = NULL;
         leave(client, old);
         take_apart(catalog, old);
     }
@@ -282,6 +295,24 @@ bool catalog_renumbered(struct catalog_client *public, enum catalog_kind kind)
 
     client->renumbered[kind] = false;
     return renumbered;
+}
+
+int catalog_entry_count(struct catalog_entry *entry, size_t source, const char *json)
+{
+    size_t length = strlen(json);
+    struct catalog_counts **at = &entry->counts, *counts;
+
+    counts = length <= CATALOG_COUNTS_MAX ? malloc(sizeof(*counts) + length + 1) : NULL;
+    if (!counts)
+        return -1;
+    while (*at && (*at)->source != source)
+        at = &(*at)->next;
+    counts->source = source;
+    counts->next = *at ? (*at)->next : NULL;
+    memcpy(counts->json, json, length + 1);
+    free(*at);
+    *at = counts;
+    return 0;
 }
 
 /* ---- Lives ---- */
