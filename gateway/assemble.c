@@ -330,6 +330,7 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
         if (gateway->targets.at[i].driver)
             filters_add_mitigator(gateway->filters, gateway->targets.at[i].driver->mitigator);
     data_on_change(gateway->data, acls_changed, gateway);
+    data_upstreams_on_counted(gateway->data_upstreams, gateway->data);
     southbound_use_aliases(gateway->southbound, &(struct south_aliases){.catalog = gateway->catalog,
                                                                         .used = data_entry_used,
                                                                         .control = data_control,
@@ -441,6 +442,7 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
     }
     if (gateway->data) {
         gateway->closing++;
+        data_upstreams_on_counted(gateway->data_upstreams, NULL);
         data_close(gateway->data, gateway_part_closed, gateway);
         gateway->data = NULL;
     }

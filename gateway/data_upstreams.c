@@ -10,6 +10,7 @@ struct data_upstreams {
     struct northbound_data *data;
     struct catalog_upstream hook;
     bool any;
+    struct data_server *server; /* NULL: none yet, or no more */
     void (*on_closed)(void *arg);
     void *arg;
 };
@@ -21,6 +22,19 @@ static int make_cuid(void *arg, size_t target, const struct requester *owner, ch
 
     return northbound_make_cuid(upstreams->northbound, target, owner,
                                 relay_cuid_attempt(upstreams->relay, target, owner), cuid);
+}
+
+static void counted(void *arg)
+{
+    struct data_upstreams *upstreams = arg;
+
+    if (upstreams->server)
+        data_counted(upstreams->server);
+}
+
+void data_upstreams_on_counted(struct data_upstreams *upstreams, struct data_server *server)
+{
+    upstreams->server = server;
 }
 
 struct data_upstreams *data_upstreams_open(uv_loop_t *loop, const struct config *config, struct relay *relay,
@@ -36,6 +50,7 @@ struct data_upstreams *data_upstreams_open(uv_loop_t *loop, const struct config 
                                                       .store = store,
                                                       .now = now,
                                                       .make_cuid = make_cuid,
+                                                      .counted = counted,
                                                       .arg = upstreams};
 
     snprintf(error, error_size, "out of memory");
@@ -91,5 +106,6 @@ void data_upstreams_close(struct data_upstreams *upstreams, void (*on_closed)(vo
 {
     upstreams->on_closed = on_closed;
     upstreams->arg = arg;
+    upstreams->server = NULL;
     northbound_data_close(upstreams->data, closed, upstreams);
 }

@@ -136,6 +136,7 @@ void account_free(struct account *account)
         DL_DELETE(upstream->to_compare, account);
     deadline_cancel(upstream->data->deadlines, &account->deadline);
     resync_drop(account);
+    counts_drop(account);
     HASH_DEL(upstream->accounts, account);
     free(account);
 }

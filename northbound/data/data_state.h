@@ -80,12 +80,14 @@ struct account {
     uint64_t record;                     /* the client, in the key of its record */
     char held[DATA_HELD_MAX][DATA_CUID]; /* all of the gateway's making under which something may be there; durable */
     size_t held_count;
-    unsigned names;      /* of the upstream, when it got its cuid */
-    unsigned generation; /* counts its cuids */
-    bool registered;     /* it was seen there since the last outage */
-    bool dirty;          /* something may differ */
-    size_t parts;        /* under way or waiting */
-    uint64_t serial;     /* counts parts */
+    unsigned names;            /* of the upstream, when it got its cuid */
+    unsigned generation;       /* counts its cuids */
+    bool registered;           /* it was seen there since the last outage */
+    bool dirty;                /* something may differ */
+    struct counting *counting; /* under way */
+    int64_t counted_ms;        /* when it was asked for; 0: never */
+    size_t parts;              /* under way or waiting */
+    uint64_t serial;           /* counts parts */
     struct repairing *repairing;
     struct part *waiting;        /* for repairs that are under way */
     struct deadline deadline;    /* of the next comparison */
@@ -216,6 +218,11 @@ void ask_write(void *arg, const struct catalog_write *write, catalog_verdict_h *
 void ask_cancel(void *arg, const struct catalog_write *write);
 void ask_kept(void *arg, const struct catalog_write *write);
 void ask_drop_all(struct northbound_data *data);
+
+/* ---- counts.c ---- */
+
+bool counts_ask(void *arg, const struct catalog_client *client);
+void counts_drop(struct account *account);
 
 /* ---- capabilities.c ---- */
 

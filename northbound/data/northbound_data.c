@@ -183,8 +183,12 @@ void northbound_data_renamed(struct northbound_data *data, size_t target, const 
 
 bool northbound_data_hook(struct northbound_data *data, struct catalog_upstream *hook)
 {
-    *hook = (struct catalog_upstream){
-        .ask = ask_write, .cancel = ask_cancel, .kept = ask_kept, .capabilities = capabilities_all, .arg = data};
+    *hook = (struct catalog_upstream){.ask = ask_write,
+                                      .cancel = ask_cancel,
+                                      .kept = ask_kept,
+                                      .count = counts_ask,
+                                      .capabilities = capabilities_all,
+                                      .arg = data};
     return data->upstream_count > 0;
 }
 
@@ -210,6 +214,7 @@ static void upstream_close(struct data_upstream *upstream)
     HASH_ITER(hh, upstream->accounts, account, next)
     {
         resync_drop(account);
+        counts_drop(account);
         deadline_cancel(upstream->data->deadlines, &account->deadline);
     }
     HASH_CLEAR(hh, upstream->accounts);

@@ -25,12 +25,14 @@ struct northbound_data_settings {
     uv_loop_t *loop;
     const struct config *config;
     const struct relay_policy *policy; /* has each upstream of config among its targets; and nat */
-    struct catalog *catalog;           /* read only */
+    struct catalog *catalog;           /* read only, but for catalog_entry_count */
     struct store *store;               /* NULL: nothing is kept */
     int64_t (*now)(void);              /* ms since 1970 */
     /* The cuid of the gateway's account at an upstream, as on its signal channel (RFC 8783 section 5.1); owner NULL:
      * the one for all. target: of the policy. 0, or -1. */
     int (*make_cuid)(void *arg, size_t target, const struct requester *owner, char cuid[23]);
+    /* What catalog_upstream.count asked for is there, or will not come; NULL: nobody asks. */
+    void (*counted)(void *arg);
     void *arg;
 };
 
