@@ -47,6 +47,7 @@ struct catalog_entry {
     size_t json_length;
     struct scope *target;            /* of an alias; NULL with an ACL */
     enum wire_activation activation; /* of an ACL; 0 with an alias */
+    bool switched;                   /* its activation was changed otherwise than by the mitigations that are active */
     int64_t expires_ms;
     struct catalog_counts *counts; /* of an ACL, by source; not durable; of the one it replaces, until told anew */
     struct catalog_client *client; /* NULL once it was removed or replaced */
@@ -63,7 +64,9 @@ struct catalog_client {
     int64_t modified_ms;
     struct catalog_entry *entries[CATALOG_KINDS]; /* the first ones; ACLs in the order that the client gave */
     size_t counts[CATALOG_KINDS];
-    void *user; /* northbound's; NULL at first */
+    size_t switched;   /* ACLs */
+    bool switched_now; /* one more since this was set to false */
+    void *user;        /* northbound's; NULL at first */
 };
 
 struct catalog;
@@ -136,6 +139,10 @@ bool catalog_reap(struct catalog *catalog, size_t max);
 struct catalog_entry *catalog_entry_find(const struct catalog_client *client, enum catalog_kind kind, const char *name);
 /* In place of what this source said before. 0, or -1: out of memory, or longer than CATALOG_COUNTS_MAX. */
 int catalog_entry_count(struct catalog_entry *entry, size_t source, const char *json);
+/* Of an ACL that is in a client; what replaces it is as it was. */
+void catalog_entry_switch(struct catalog_entry *entry, bool switched);
+/* Its mitigations are over: none of its ACLs is switched. */
+void catalog_switches_forget(struct catalog_client *client);
 /* Its life is extended. */
 void catalog_entry_refresh(struct catalog *catalog, struct catalog_entry *entry, int64_t expires_ms);
 /* All of this client and kind were given new orders since this was asked last: they have to be recorded anew. */

@@ -187,6 +187,7 @@ static void leave(struct catalog_client_state *client, struct catalog_entry_stat
     HASH_DEL(client->names[entry->public.kind], entry);
     client->public.counts[entry->public.kind]--;
     client->domain->counts[entry->public.kind]--;
+    client->public.switched -= entry->public.switched;
     entry->public.client = NULL;
 }
 
@@ -222,6 +223,7 @@ int catalog_entry_put(struct catalog *catalog, struct catalog_client *public, st
     if (old) {
         taken->counts = old->public.counts;
         old->public.counts = NULL;
+        catalog_entry_switch(taken, old->public.switched);
         leave(client, old);
         take_apart(catalog, old);
     }
@@ -261,6 +263,8 @@ void catalog_entries_clear(struct catalog *catalog, struct catalog_client *publi
     client->last[kind]->public.next = catalog->removed;
     catalog->removed = first;
     public->entries[kind] = NULL;
+    if (kind == CATALOG_ACL)
+    public->switched = 0;
     client->last[kind] = NULL;
     client->domain->counts[kind] -= public->counts[kind];
     public->counts[kind] = 0;
@@ -313,6 +317,24 @@ int catalog_entry_count(struct catalog_entry *entry, size_t source, const char *
     free(*at);
     *at = counts;
     return 0;
+}
+
+void catalog_entry_switch(struct catalog_entry *entry, bool switched)
+{
+    if (switched == entry->switched)
+        return;
+    entry->switched = switched;
+    entry->client->switched += switched ? 1 : SIZE_MAX; /* one less */
+    entry->client->switched_now = entry->client->switched_now || switched;
+}
+
+void catalog_switches_forget(struct catalog_client *client)
+{
+    for (struct catalog_entry *entry = client->switched ? client->entries[CATALOG_ACL] : NULL; entry;
+         entry = entry->next)
+        entry->switched = false;
+    client->switched = 0;
+    client->switched_now = false;
 }
 
 /* ---- Lives ---- */

@@ -172,7 +172,11 @@ static const struct relay_effects effects = {
 
 static void acls_changed(void *arg, const char *cuid)
 {
-    filters_note(((struct gateway *)arg)->filters, cuid);
+    struct gateway *gateway = arg;
+
+    filters_note(gateway->filters, cuid);
+    if (gateway->southbound)
+        southbound_acls_changed(gateway->southbound, cuid);
 }
 
 static int note_filters(void *arg, struct catalog_client *client)

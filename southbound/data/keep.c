@@ -59,19 +59,34 @@ static int keep_stamps(struct data_server *server, const char *owner, struct cat
 
 /* ---- Changes ---- */
 
+/* RFC 9133 section 3.2.1: during a mitigation the client is told of what it did not ask for by a mitigation request. */
+static void note_switch(const struct data_write *write, struct catalog_entry *entry, enum wire_activation before)
+{
+    const struct catalog_client *client = entry->client;
+    const struct requester *requester = relay_requester_find(write->server->relay, client->cdid, client->cuid);
+
+    if (write->acls)
+        catalog_entry_switch(entry, false);
+    else if (before != 0 && before != entry->activation && requester && requester->active_count > 0)
+        catalog_entry_switch(entry, true);
+}
+
 static int keep_put(struct data_write *write, struct catalog_client *client, const struct catalog_change *change,
                     struct data_item *item)
 {
     struct data_server *server = write->server;
     const struct catalog_entry *point = change->point ? catalog_entry_find(client, CATALOG_ACL, change->point) : NULL;
     enum catalog_insert insert = change->insert;
-    struct catalog_entry *entry = item->entry;
+    struct catalog_entry *entry = item->entry, *old = catalog_entry_find(client, change->kind, entry->name);
+    enum wire_activation before = old ? old->activation : 0;
 
     if (!point && (insert == CATALOG_BEFORE || insert == CATALOG_AFTER))
         insert = CATALOG_LAST; /* it expired meanwhile */
     if (catalog_entry_put(server->catalog, client, entry, insert, point) != 0)
         return -1;
     item->entry = NULL; /* the catalog's now */
+    if (entry->kind == CATALOG_ACL)
+        note_switch(write, entry, before);
     if (!catalog_renumbered(client, entry->kind))
         return data_keep_entry(server, entry);
     for (entry = client->entries[change->kind]; entry; entry = entry->next) {
