@@ -111,26 +111,25 @@ int northbound_data_load(struct northbound_data *data, const char *key, size_t k
     return 0;
 }
 
-static void move(struct northbound_data *data, struct held_record *record, struct account *account)
+/* Out of the list; it is gone. */
+static void move(struct held_record **at, struct account *account)
 {
+    struct held_record *record = *at;
+
     memcpy(account->held, record->cuids, sizeof(account->held));
     account->held_count = record->count;
-    LL_DELETE(data->held, record);
+    *at = record->next;
     free(record);
 }
 
 void held_take(struct account *account)
 {
-    struct northbound_data *data = account->upstream->data;
-    struct held_record *record;
+    struct held_record **at = &account->upstream->data->held;
 
-    LL_FOREACH(data->held, record)
-    {
-        if (record->client == account->record && strcmp(record->upstream, account->upstream->config->name) == 0) {
-            move(data, record, account);
-            return;
-        }
-    }
+    while (*at && ((*at)->client != account->record || strcmp((*at)->upstream, account->upstream->config->name) != 0))
+        at = &(*at)->next;
+    if (*at)
+        move(at, account);
 }
 
 /* With a key that no client has: it is nobody's, and so deleted there when it is compared. */
@@ -154,16 +153,15 @@ static struct account *orphan(struct data_upstream *upstream, const struct held_
 
 void held_orphans(struct data_upstream *upstream)
 {
-    struct northbound_data *data = upstream->data;
-    struct held_record *record, *next;
+    struct held_record **at = &upstream->data->held;
 
-    LL_FOREACH_SAFE(data->held, record, next)
-    {
-        struct account *account =
-            strcmp(record->upstream, upstream->config->name) == 0 ? orphan(upstream, record) : NULL;
+    while (*at) {
+        struct account *account = strcmp((*at)->upstream, upstream->config->name) == 0 ? orphan(upstream, *at) : NULL;
 
         if (account)
-            move(data, record, account);
+            move(at, account);
+        else
+            at = &(*at)->next;
     }
 }
 

@@ -57,14 +57,18 @@ void data_counted(struct data_server *server)
 void data_patience_over(uv_timer_t *timer)
 {
     struct data_server *server = timer->data;
+    struct data_read *read, *next;
     int64_t now = server->now();
 
-    while (server->reads && server->reads->until_ms <= now) {
-        server->reads->impatient = true;
-        answer(server->reads);
+    DL_FOREACH_SAFE(server->reads, read, next)
+    {
+        if (read->until_ms > now)
+            break;
+        read->impatient = true;
+        answer(read);
     }
-    if (server->reads)
-        uv_timer_start(timer, data_patience_over, (uint64_t)(server->reads->until_ms - now), 0);
+    if (read)
+        uv_timer_start(timer, data_patience_over, (uint64_t)(read->until_ms - now), 0);
 }
 
 void data_reads_drop(struct data_server *server)
