@@ -30,7 +30,7 @@ struct world {
 
 static struct world *world;
 static int64_t world_offset; /* ms that the clock has been put forward */
-static const char *world_cuid = GATEWAY_CUID;
+static const char *world_cuid = GATEWAY_CUID, *world_derived = "derived-for-one-client";
 
 static UNUSED int64_t world_now(void)
 {
@@ -40,7 +40,7 @@ static UNUSED int64_t world_now(void)
 static UNUSED int world_make_cuid(void *arg, size_t target, const struct requester *owner, char cuid[23])
 {
     (void)arg, (void)target;
-    snprintf(cuid, 23, "%.22s", owner ? "derived-for-one-client" : world_cuid);
+    snprintf(cuid, 23, "%.22s", owner ? world_derived : world_cuid);
     return 0;
 }
 
@@ -98,6 +98,7 @@ static UNUSED void world_make(size_t upstreams)
     assert_non_null(world);
     world_offset = 0;
     world_cuid = GATEWAY_CUID;
+    world_derived = "derived-for-one-client";
     uv_loop_init(&world->loop);
     world->address = address;
     for (size_t i = 0; i < upstreams; i++)

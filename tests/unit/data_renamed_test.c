@@ -89,6 +89,29 @@ static void test_renamed_twice_during_an_outage(void **state)
     world_end();
 }
 
+static void test_rfc9132_4_4_1_1_one_clients_entries_move_when_its_derived_cuid_changes(void **state)
+{
+    struct catalog_client *client;
+    struct requester owner = {.client = "web-farm", .cuid = "a"};
+
+    (void)state;
+    world_make(1);
+    world->targets[0].per_client = true;
+    world_start();
+    client = add_client("a");
+    assert_int_equal(ask_put(client, CATALOG_ALIAS, "web", ALIAS("web", "192.0.2.1/32")).status, 200);
+    assert_string_equal(fake_names(FIRST, "derived-for-one-client", "alias"), "web");
+    world_derived = "derived-for-the-second";
+    northbound_data_renamed(world->data, 0, NULL); /* which is nobody here */
+    snprintf(owner.cuid, sizeof(owner.cuid), "%s", "b");
+    northbound_data_renamed(world->data, 0, &owner); /* neither is that */
+    snprintf(owner.cuid, sizeof(owner.cuid), "%s", "a");
+    northbound_data_renamed(world->data, 0, &owner);
+    WAIT_UNTIL(strcmp(fake_names(FIRST, "derived-for-the-second", "alias"), "web") == 0);
+    WAIT_UNTIL(strcmp(fake_names(FIRST, "derived-for-one-client", "alias"), "-") == 0);
+    world_end();
+}
+
 static void load(const char *key, const char *cuids)
 {
     assert_int_equal(northbound_data_load(world->data, key, strlen(key), (const uint8_t *)cuids, strlen(cuids)), 0);
@@ -145,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_rfc8783_5_1_the_same_cuid_must_be_used_from_the_next_request_on),
         cmocka_unit_test(test_what_may_not_be_deleted_under_the_old_cuid_is_left),
         cmocka_unit_test(test_renamed_twice_during_an_outage),
+        cmocka_unit_test(test_rfc9132_4_4_1_1_one_clients_entries_move_when_its_derived_cuid_changes),
         cmocka_unit_test(test_what_is_under_the_cuid_of_before_a_restart_goes),
         cmocka_unit_test(test_records_that_cannot_be_understood_are_refused),
     };
