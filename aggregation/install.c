@@ -15,35 +15,6 @@ const struct relay_target *install_target(const struct relay *relay, const struc
 
 /* ---- Upstream cuids ---- */
 
-static int name_cuid(struct relay *relay, struct upstream_cuid_state *cuid)
-{
-    const struct relay_target *target = &relay->policy->targets[cuid->public.target];
-    char key[RELAY_KEY_MAX];
-    char made[23];
-
-    if (target->kind == RELAY_MITIGATOR)
-        return 0;
-    if (target->identity_client) {
-        const struct requester *from = &cuid->requester->public;
-
-        memcpy(cuid->public.cuid, from->cuid, sizeof(cuid->public.cuid));
-        /* Only the first server-domain gateway on the path inserts one (section 4.4.1.2). */
-        if (target->insert_cdid)
-            snprintf(cuid->public.cdid, sizeof(cuid->public.cdid), "%s",
-                     from->cdid[0] ? from->cdid : from->identity_hash);
-        return 0;
-    }
-    snprintf(key, sizeof(key), "mid/%.120s/%s", target->name, cuid->public.owner ? cuid->requester->key : "");
-    cuid->counter = counter_get(relay, key);
-    if (cuid->counter && cuid->counter->reserved == 1)
-        cuid->counter->next = cuid->counter->reserved = relay->first_mid;
-    if (!cuid->counter || relay->effects->make_cuid(relay->arg, cuid->public.target, cuid->public.owner,
-                                                    cuid->counter->attempt, made) != 0)
-        return -1;
-    memcpy(cuid->public.cuid, made, sizeof(made));
-    return 0;
-}
-
 struct upstream_cuid_state *upstream_cuid_get(struct relay *relay, size_t target, struct requester_state *requester)
 {
     const struct relay_target *at = &relay->policy->targets[target];
@@ -69,7 +40,7 @@ struct upstream_cuid_state *upstream_cuid_get(struct relay *relay, size_t target
         if (!cuid->index[trigger])
             goto failed;
     }
-    if (name_cuid(relay, cuid) != 0)
+    if (cuid_name(relay, cuid) != 0)
         goto failed;
     HASH_ADD_STR(relay->cuids, key, cuid);
     if (!cuid->hh.tbl)

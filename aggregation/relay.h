@@ -170,6 +170,8 @@ struct relay_effects {
     /* The gateway's cuid at a target: of the gateway (owner NULL) or derived for an owner; attempt
      * counts up after a collision (RFC 9132 section 4.4.1.1). Pure function of its arguments. */
     int (*make_cuid)(void *arg, size_t target, const struct requester *owner, uint32_t attempt, char cuid[23]);
+    /* It is another one after a collision; NULL: nobody has to know. */
+    void (*cuid_changed)(void *arg, const struct upstream_cuid *cuid);
     /* Store; tables as enum store_table. */
     int (*store_put)(void *arg, int table, const char *key, size_t key_length, const uint8_t *value, size_t length);
     int (*store_delete)(void *arg, int table, const char *key, size_t key_length);
@@ -276,6 +278,10 @@ void relay_upstream_up(struct relay *relay, int64_t now, size_t target, struct r
 void relay_upstream_down(struct relay *relay, int64_t now, size_t target, struct requester *owner);
 void relay_upstream_listed(struct relay *relay, int64_t now, struct upstream_cuid *cuid,
                            const struct wire_scope *scopes, size_t count);
+
+/* How often the cuid at a target was replaced, of the gateway (owner NULL) or made for an owner: the attempt that
+ * make_cuid is given. The data channel must have the same cuid (RFC 8783 section 5.1). */
+uint32_t relay_cuid_attempt(const struct relay *relay, size_t target, const struct requester *owner);
 
 /* ---- From mitigators ---- */
 

@@ -329,6 +329,10 @@ int binding_add(struct relay *relay, const char *cuid, const char *identity);
 const char *binding_client(const struct binding *binding);
 void binding_release(struct relay *relay, struct binding *binding);
 
+/* cuid.c: the name of one that is new, and of one that is somebody else's there. 0, or -1. */
+int cuid_name(struct relay *relay, struct upstream_cuid_state *cuid);
+int cuid_replace(struct relay *relay, struct upstream_cuid_state *cuid);
+
 /* counter.c */
 struct counter *counter_get(struct relay *relay, const char *key);
 uint64_t counter_take(struct relay *relay, struct counter *counter, uint64_t block);

@@ -59,29 +59,11 @@ static void accepted(struct relay *relay, int64_t now, struct install *install,
 /* The cuid is somebody else's there: a new one must be made (RFC 9132 section 4.4.1.1). */
 static bool collided(struct relay *relay, struct install *install, const struct relay_upstream_answer *answer)
 {
-    struct upstream_cuid_state *cuid = install->cuid;
     const struct wire_message *body = answer->body;
-    struct install *other;
-    char made[23];
 
-    if (answer->code != 409 || !cuid->counter || !body || body->type != WIRE_MITIGATION || body->scope_count != 1 ||
-        !body->scopes[0].conflict || body->scopes[0].conflict->cause != WIRE_CAUSE_CUID)
-        return false;
-    if (relay->effects->make_cuid(relay->arg, cuid->public.target, cuid->public.owner, cuid->counter->attempt + 1,
-                                  made) != 0)
-        return false;
-    cuid->counter->attempt++;
-    record_counter(relay, cuid->counter);
-    memcpy(cuid->public.cuid, made, sizeof(made));
-    relay->effects->alert(relay->arg, "cuid-collision", install_target(relay, install)->name);
-    DL_FOREACH2(cuid->installs, other, cuid_next)
-    {
-        if (other->bundle && other->state != INSTALL_REFUSED) {
-            other->state = INSTALL_PUT;
-            install_send(relay, other);
-        }
-    }
-    return true;
+    return answer->code == 409 && install->cuid->counter && body && body->type == WIRE_MITIGATION &&
+           body->scope_count == 1 && body->scopes[0].conflict && body->scopes[0].conflict->cause == WIRE_CAUSE_CUID &&
+           cuid_replace(relay, install->cuid) == 0;
 }
 
 static bool serves_all(const struct bundle *bundle)

@@ -122,6 +122,14 @@ static int effect_make_cuid(void *arg, size_t target, const struct requester *ow
     return northbound_make_cuid(((struct gateway *)arg)->northbound, target, owner, attempt, cuid);
 }
 
+static void effect_cuid_changed(void *arg, const struct upstream_cuid *cuid)
+{
+    struct gateway *gateway = arg;
+
+    if (gateway->data_upstreams)
+        data_upstreams_renamed(gateway->data_upstreams, cuid);
+}
+
 static int effect_store_put(void *arg, int table, const char *key, size_t key_length, const uint8_t *value,
                             size_t length)
 {
@@ -170,6 +178,7 @@ static const struct relay_effects effects = {
     .job_start = effect_job_start,
     .job_stop = effect_job_stop,
     .make_cuid = effect_make_cuid,
+    .cuid_changed = effect_cuid_changed,
     .store_put = effect_store_put,
     .store_delete = effect_store_delete,
     .store_submit = effect_store_submit,
@@ -182,7 +191,11 @@ static const struct relay_effects effects = {
 
 static void acls_changed(void *arg, const char *cuid)
 {
-    filters_note(((struct gateway *)arg)->filters, cuid);
+    struct gateway *gateway = arg;
+
+    filters_note(gateway->filters, cuid);
+    if (gateway->southbound)
+        southbound_acls_changed(gateway->southbound, cuid);
 }
 
 static int note_filters(void *arg, struct catalog_client *client)
@@ -272,6 +285,9 @@ static int load(void *arg, const char *key, size_t key_length, const uint8_t *va
         return southbound_load(gateway->southbound, key, key_length, value, value_length);
     if (loading->table == STORE_COUNTER && key_length > 4 && memcmp(key, "sid/", 4) == 0)
         return northbound_load(gateway->northbound, key, key_length, value, value_length);
+    if (loading->table == STORE_COUNTER && key_length > strlen(NORTHBOUND_DATA_HELD) &&
+        memcmp(key, NORTHBOUND_DATA_HELD, strlen(NORTHBOUND_DATA_HELD)) == 0)
+        return data_upstreams_load(gateway->data_upstreams, key, key_length, value, value_length);
     return relay_load(gateway->relay, loading->table, key, key_length, value, value_length, loading->error,
                       loading->error_size);
 }
@@ -321,8 +337,9 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
     gateway->catalog = catalog_new();
     if (!gateway->catalog)
         return -1;
-    gateway->data_upstreams = data_upstreams_open(gateway->loop, config, &gateway->policy->relay, gateway->catalog,
-                                                  gateway->northbound, clock_ms, error, error_size);
+    gateway->data_upstreams =
+        data_upstreams_open(gateway->loop, config, gateway->relay, &gateway->policy->relay, gateway->store,
+                            gateway->catalog, gateway->northbound, clock_ms, error, error_size);
     if (!gateway->data_upstreams)
         return -1;
     gateway->data = data_open(gateway->loop, config, gateway->relay, gateway->store, gateway->catalog,
@@ -336,6 +353,7 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
         if (gateway->targets.at[i].driver)
             filters_add_mitigator(gateway->filters, gateway->targets.at[i].driver->mitigator);
     data_on_change(gateway->data, acls_changed, gateway);
+    data_upstreams_on_counted(gateway->data_upstreams, gateway->data);
     southbound_use_aliases(gateway->southbound, &(struct south_aliases){.catalog = gateway->catalog,
                                                                         .used = data_entry_used,
                                                                         .control = data_control,
@@ -458,6 +476,7 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
     }
     if (gateway->data) {
         gateway->closing++;
+        data_upstreams_on_counted(gateway->data_upstreams, NULL);
         data_close(gateway->data, gateway_part_closed, gateway);
         gateway->data = NULL;
     }

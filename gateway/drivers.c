@@ -10,6 +10,8 @@ static void reported(void *arg, const char *job, const struct mitigator_report *
 {
     struct driver *driver = arg;
 
+    if (driver->gateway->filters && filters_report(driver->gateway->filters, driver->target, job, report->matched))
+        return;
     if (driver->gateway->relay)
         report_to_relay(driver->gateway->relay, clock_ms(), driver->target, job, report);
 }

@@ -112,25 +112,6 @@ static bool is_new(const struct reload *reload, size_t place)
            (place >= before->count || before->at[place].kind == TARGET_FREE);
 }
 
-/* As another client of an upstream we would have another account there, and what the data channel has under the old one
- * is not moved. */
-static int check_data_channels(const struct reload *reload, char *error, size_t error_size)
-{
-    for (size_t i = 0; i < reload->targets.count; i++) {
-        const struct target *target = &reload->targets.at[i];
-
-        if (!is_new(reload, i) || target->kind != TARGET_UPSTREAM ||
-            !reload->config->upstreams[target->index].data.given)
-            continue;
-        snprintf(error, error_size,
-                 "upstream %s: its certificate has another key than before, and with a data channel to it that needs a "
-                 "restart",
-                 target->name);
-        return -1;
-    }
-    return 0;
-}
-
 static int plan(struct reload *reload, char *error, size_t error_size)
 {
     snprintf(error, error_size, "out of memory");
@@ -145,8 +126,6 @@ static int plan(struct reload *reload, char *error, size_t error_size)
                  "in a minute, or restart");
         return -1;
     }
-    if (check_data_channels(reload, error, error_size) != 0)
-        return -1;
     snprintf(error, error_size, "out of memory");
     reload->policy = calloc(1, sizeof(*reload->policy));
     if (!reload->policy || policy_make(reload->policy, reload->config, &reload->targets) != 0)

@@ -37,6 +37,9 @@ int data_load(struct data_server *server, enum store_table table, const char *ke
 /* After the last record. */
 void data_start(struct data_server *server);
 
+/* What catalog_upstream.count asked for is there, or will not come: reads that wait for it are answered. */
+void data_counted(struct data_server *server);
+
 /* The store has committed up to this sequence. */
 void data_committed(struct data_server *server, uint64_t sequence);
 

@@ -26,6 +26,8 @@ struct southbound *southbound_open(uv_loop_t *loop, const struct config *config,
  * there are none. Copied; what it points to is borrowed. */
 struct south_aliases;
 void southbound_use_aliases(struct southbound *southbound, const struct south_aliases *aliases);
+/* ACLs of this client were changed by the data channel: who observes an active mitigation is told (RFC 9133). */
+void southbound_acls_changed(struct southbound *southbound, const char *cuid);
 
 /* One record of STORE_SESSION_CONFIG at start. */
 int southbound_load(struct southbound *southbound, const char *key, size_t key_length, const uint8_t *value,
