@@ -76,47 +76,6 @@ static void effect_upstream_cuid_gone(void *arg, struct upstream_cuid *cuid)
         northbound_upstream_cuid_gone(gateway->northbound, cuid);
 }
 
-static struct mitigator *driver_of(struct gateway *gateway, const struct install *install)
-{
-    return gateway->targets.at[install_cuid(install)->target].driver->mitigator;
-}
-
-static const char *target_name(const struct gateway *gateway, const struct install *install)
-{
-    return gateway->targets.at[install_cuid(install)->target].name;
-}
-
-static void effect_job_start(void *arg, struct install *install)
-{
-    struct gateway *gateway = arg;
-    struct install_request request;
-    struct wire_scope scratch;
-    char id[24];
-
-    relay_install_request(install, clock_ms(), &request, &scratch);
-    snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
-    log_debug("job-start", LOG_REQUEST " mitigator %s: job %s", request.request, target_name(gateway, install), id);
-    mitigator_start(driver_of(gateway, install), &(struct mitigator_job){
-                                                     .id = id,
-                                                     .client = request.client,
-                                                     .target = &request.scope->target,
-                                                     .lifetime = request.scope->lifetime,
-                                                     .attack_status = request.scope->attack_status,
-                                                 });
-}
-
-static void effect_job_stop(void *arg, struct install *install)
-{
-    struct install_request request;
-    struct wire_scope scratch;
-    char id[24];
-
-    relay_install_request(install, clock_ms(), &request, &scratch);
-    snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
-    log_debug("job-stop", LOG_REQUEST " mitigator %s: job %s", request.request, target_name(arg, install), id);
-    mitigator_stop(driver_of(arg, install), id);
-}
-
 static int effect_make_cuid(void *arg, size_t target, const struct requester *owner, uint32_t attempt, char cuid[23])
 {
     return northbound_make_cuid(((struct gateway *)arg)->northbound, target, owner, attempt, cuid);
@@ -175,8 +134,8 @@ static const struct relay_effects effects = {
     .withdraw = effect_withdraw,
     .forget = effect_forget,
     .upstream_cuid_gone = effect_upstream_cuid_gone,
-    .job_start = effect_job_start,
-    .job_stop = effect_job_stop,
+    .job_start = gateway_job_start,
+    .job_stop = gateway_job_stop,
     .make_cuid = effect_make_cuid,
     .cuid_changed = effect_cuid_changed,
     .store_put = effect_store_put,

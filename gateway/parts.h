@@ -73,6 +73,9 @@ struct driver *gateway_driver_open(struct gateway *gateway, const struct config_
                                    char *error, size_t error_size);
 /* A driver of a gateway that goes on. */
 void gateway_driver_close(struct driver *driver);
+/* Effects of the relay; arg is the gateway. */
+void gateway_job_start(void *arg, struct install *install);
+void gateway_job_stop(void *arg, struct install *install);
 
 /* reload.c */
 extern const struct relay_reviewer gateway_reviewer; /* its arg is set by the user */
