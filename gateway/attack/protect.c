@@ -158,7 +158,8 @@ void attacks_answered(struct attacks *attacks, int64_t now, uint32_t mid, bool a
 static void remove_protection(struct attacks *attacks, struct protection *protection)
 {
     deadline_cancel(attacks->protections_due, &protection->due);
-    DL_DELETE(attacks->protections, protection);
+    if (attacks->protections) /* always: it is in the list, which the analyzer cannot know */
+        DL_DELETE(attacks->protections, protection);
     attacks->protection_count--;
     free(protection);
 }
