@@ -307,23 +307,13 @@ static void run_history(uint64_t seed)
 
 static void test_histories(void **state)
 {
-    const char *given = getenv("DOTSGW_HISTORIES");
-    uint64_t histories = given ? strtoull(given, NULL, 10) : 150, seed;
-
     (void)state;
-    if (random_seed_given(&seed)) {
-        run_history(seed);
-        return;
-    }
-    for (seed = 1; seed <= histories; seed++) {
-        printf("seed %llu\r", (unsigned long long)seed);
-        run_history(seed);
-    }
+    random_histories(150, run_history);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_histories)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(test_histories, random_seed_tell)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
