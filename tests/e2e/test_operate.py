@@ -5,7 +5,7 @@ import json
 import pytest
 
 from control import ADMIN, Control
-from fixtures import SOON_LOST
+from fixtures import SOON_LOST, redirect_to
 from gateway import client_entry
 from waiting import wait_for
 
@@ -13,17 +13,8 @@ ONE, TWO = "203.0.113.1/32", "203.0.113.2/32"
 
 
 @pytest.fixture
-def other(make_server, make_mitigator):
-    made = make_mitigator("other")
-    server = make_server("other", mitigators=[made.config()], session_config=SOON_LOST)
-    server.mitigator = made
-    return server
-
-
-@pytest.fixture
 def server(make_server, other):
-    redirect = {"alt-server": other.host, "addresses": [other.address], "ttl": "1h"}
-    return make_server(redirect=redirect, session_config=SOON_LOST, admin=ADMIN)
+    return make_server(redirect=redirect_to(other), session_config=SOON_LOST, admin=ADMIN)
 
 
 @pytest.fixture
