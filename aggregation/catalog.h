@@ -30,6 +30,14 @@ struct catalog_rule {
     bool drop;
 };
 
+/* What the entries of an ACL matched, as one mitigator or upstream counts it. */
+struct catalog_counts {
+    struct catalog_counts *next;
+    size_t source; /* its target */
+    char json[]; /* {"NAME":{"matched-packets":"n","matched-octets":"n"},...}; names may be of entries that are gone */
+};
+#define CATALOG_COUNTS_MAX 131072u /* bytes of one */
+
 /* Written by the catalog only. */
 struct catalog_entry {
     enum catalog_kind kind;
@@ -39,7 +47,9 @@ struct catalog_entry {
     size_t json_length;
     struct scope *target;            /* of an alias; NULL with an ACL */
     enum wire_activation activation; /* of an ACL; 0 with an alias */
+    bool switched;                   /* its activation was changed otherwise than by the mitigations that are active */
     int64_t expires_ms;
+    struct catalog_counts *counts; /* of an ACL, by source; not durable; of the one it replaces, until told anew */
     struct catalog_client *client; /* NULL once it was removed or replaced */
     struct catalog_entry *next;    /* of the client and kind, in the client's order */
 };
@@ -54,7 +64,9 @@ struct catalog_client {
     int64_t modified_ms;
     struct catalog_entry *entries[CATALOG_KINDS]; /* the first ones; ACLs in the order that the client gave */
     size_t counts[CATALOG_KINDS];
-    void *user; /* northbound's; NULL at first */
+    size_t switched;   /* ACLs */
+    bool switched_now; /* one more since this was set to false */
+    void *user;        /* northbound's; NULL at first */
 };
 
 struct catalog;
@@ -119,11 +131,18 @@ enum catalog_insert { CATALOG_KEEP, CATALOG_FIRST, CATALOG_LAST, CATALOG_BEFORE,
 int catalog_entry_put(struct catalog *catalog, struct catalog_client *client, struct catalog_entry *entry,
                       enum catalog_insert insert, const struct catalog_entry *point);
 void catalog_entry_remove(struct catalog *catalog, struct catalog_entry *entry);
-/* All of this client and kind are gone at once. Taking apart what they were takes longer, and is left to catalog_reap:
- * at most max of them; false: none is left. */
+/* The same, and all of a client and kind: gone at once. Taking apart what they were takes longer, and is left to
+ * catalog_reap: at most max of them; false: none is left. */
+void catalog_entry_discard(struct catalog *catalog, struct catalog_entry *entry);
 void catalog_entries_clear(struct catalog *catalog, struct catalog_client *client, enum catalog_kind kind);
 bool catalog_reap(struct catalog *catalog, size_t max);
 struct catalog_entry *catalog_entry_find(const struct catalog_client *client, enum catalog_kind kind, const char *name);
+/* In place of what this source said before. 0, or -1: out of memory, or longer than CATALOG_COUNTS_MAX. */
+int catalog_entry_count(struct catalog_entry *entry, size_t source, const char *json);
+/* Of an ACL that is in a client; what replaces it is as it was. */
+void catalog_entry_switch(struct catalog_entry *entry, bool switched);
+/* Its mitigations are over: none of its ACLs is switched. */
+void catalog_switches_forget(struct catalog_client *client);
 /* Its life is extended. */
 void catalog_entry_refresh(struct catalog *catalog, struct catalog_entry *entry, int64_t expires_ms);
 /* All of this client and kind were given new orders since this was asked last: they have to be recorded anew. */
@@ -158,6 +177,8 @@ struct catalog_entry *catalog_upstream_find(const struct catalog *catalog, enum 
 size_t catalog_client_key(const struct catalog_client *client, char key[CATALOG_KEY_MAX + 1]);
 size_t catalog_owner_key(const char *owner, char key[CATALOG_KEY_MAX + 1]);
 size_t catalog_entry_key(const struct catalog_client *client, const char *name, char key[CATALOG_KEY_MAX + 1]);
+/* What is behind the keys of all entries of a client, which begin with that of the name "". */
+size_t catalog_entries_end(const struct catalog_client *client, char key[CATALOG_KEY_MAX + 1]);
 
 /* Values: into memory of the caller. Length, 0 when it does not fit. */
 size_t catalog_client_encode(const struct catalog_client *client, uint8_t *out, size_t size);

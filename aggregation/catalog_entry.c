@@ -72,6 +72,16 @@ fail:
     return NULL;
 }
 
+static void counts_free(struct catalog_counts *counts)
+{
+    while (counts) {
+        struct catalog_counts *next = counts->next;
+
+        free(counts);
+        counts = next;
+    }
+}
+
 struct catalog_entry *catalog_entry_ref(struct catalog_entry *entry)
 {
     state_of(entry)->references++;
@@ -84,6 +94,7 @@ void catalog_entry_unref(struct catalog_entry *public)
 
     if (!entry || --entry->references > 0)
         return;
+    counts_free(entry->public.counts);
     scope_unref(entry->public.target);
     free(entry->rules);
     free(entry->rows);
@@ -170,15 +181,20 @@ static struct catalog_entry_state *place(struct catalog_client_state *client, st
     return behind && behind == old ? old->prev : behind;
 }
 
-static void leave(struct catalog *catalog, struct catalog_client_state *client, struct catalog_entry_state *entry)
+static void leave(struct catalog_client_state *client, struct catalog_entry_state *entry)
 {
     unlink_entry(client, entry);
     HASH_DEL(client->names[entry->public.kind], entry);
-    deadline_cancel(catalog->deadlines, &entry->deadline);
-    catalog_rules_remove(catalog, entry);
     client->public.counts[entry->public.kind]--;
     client->domain->counts[entry->public.kind]--;
+    client->public.switched -= entry->public.switched;
     entry->public.client = NULL;
+}
+
+static void take_apart(struct catalog *catalog, struct catalog_entry_state *entry)
+{
+    deadline_cancel(catalog->deadlines, &entry->deadline);
+    catalog_rules_remove(catalog, entry);
     catalog_entry_unref(&entry->public);
 }
 
@@ -204,8 +220,13 @@ int catalog_entry_put(struct catalog *catalog, struct catalog_client *public, st
     taken->client = public;
     public->counts[kind]++;
     client->domain->counts[kind]++;
-    if (old)
-        leave(catalog, client, old);
+    if (old) {
+        taken->counts = old->public.counts;
+        old->public.counts = NULL;
+        catalog_entry_switch(taken, old->public.switched);
+        leave(client, old);
+        take_apart(catalog, old);
+    }
     if (!entry->order || insert != CATALOG_KEEP)
         set_order(client, entry);
     return 0;
@@ -218,7 +239,15 @@ no_rules:
 
 void catalog_entry_remove(struct catalog *catalog, struct catalog_entry *entry)
 {
-    leave(catalog, (struct catalog_client_state *)entry->client, state_of(entry));
+    leave((struct catalog_client_state *)entry->client, state_of(entry));
+    take_apart(catalog, state_of(entry));
+}
+
+void catalog_entry_discard(struct catalog *catalog, struct catalog_entry *entry)
+{
+    leave((struct catalog_client_state *)entry->client, state_of(entry));
+    entry->next = catalog->removed;
+    catalog->removed = entry;
 }
 
 void catalog_entries_clear(struct catalog *catalog, struct catalog_client *public, enum catalog_kind kind)
@@ -234,6 +263,8 @@ void catalog_entries_clear(struct catalog *catalog, struct catalog_client *publi
     client->last[kind]->public.next = catalog->removed;
     catalog->removed = first;
     public->entries[kind] = NULL;
+    if (kind == CATALOG_ACL)
+    public->switched = 0;
     client->last[kind] = NULL;
     client->domain->counts[kind] -= public->counts[kind];
     public->counts[kind] = 0;
@@ -247,9 +278,7 @@ bool catalog_reap(struct catalog *catalog, size_t max)
         catalog->removed = entry->public.next;
         entry->prev = NULL;
         entry->public.next = NULL;
-        deadline_cancel(catalog->deadlines, &entry->deadline);
-        catalog_rules_remove(catalog, entry);
-        catalog_entry_unref(&entry->public);
+        take_apart(catalog, entry);
     }
     return catalog->removed != NULL;
 }
@@ -270,6 +299,42 @@ bool catalog_renumbered(struct catalog_client *public, enum catalog_kind kind)
 
     client->renumbered[kind] = false;
     return renumbered;
+}
+
+int catalog_entry_count(struct catalog_entry *entry, size_t source, const char *json)
+{
+    size_t length = strlen(json);
+    struct catalog_counts **at = &entry->counts, *counts;
+
+    counts = length <= CATALOG_COUNTS_MAX ? malloc(sizeof(*counts) + length + 1) : NULL;
+    if (!counts)
+        return -1;
+    while (*at && (*at)->source != source)
+        at = &(*at)->next;
+    counts->source = source;
+    counts->next = *at ? (*at)->next : NULL;
+    memcpy(counts->json, json, length + 1);
+    free(*at);
+    *at = counts;
+    return 0;
+}
+
+void catalog_entry_switch(struct catalog_entry *entry, bool switched)
+{
+    if (switched == entry->switched)
+        return;
+    entry->switched = switched;
+    entry->client->switched += switched ? 1 : SIZE_MAX; /* one less */
+    entry->client->switched_now = entry->client->switched_now || switched;
+}
+
+void catalog_switches_forget(struct catalog_client *client)
+{
+    for (struct catalog_entry *entry = client->switched ? client->entries[CATALOG_ACL] : NULL; entry;
+         entry = entry->next)
+        entry->switched = false;
+    client->switched = 0;
+    client->switched_now = false;
 }
 
 /* ---- Lives ---- */

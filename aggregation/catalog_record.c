@@ -47,6 +47,11 @@ size_t catalog_entry_key(const struct catalog_client *client, const char *name, 
     return (size_t)snprintf(key, CATALOG_KEY_MAX + 1, "%016" PRIx64 "/%.*s", client->id, (int)CATALOG_NAME_MAX, name);
 }
 
+size_t catalog_entries_end(const struct catalog_client *client, char key[CATALOG_KEY_MAX + 1])
+{
+    return (size_t)snprintf(key, CATALOG_KEY_MAX + 1, "%016" PRIx64 "%c", client->id, '/' + 1);
+}
+
 /* ---- Values ---- */
 
 size_t catalog_owner_encode(const struct catalog *catalog, const char *owner, uint8_t *out, size_t size)

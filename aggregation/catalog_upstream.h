@@ -55,6 +55,10 @@ struct catalog_upstream {
     /* The catalog now holds what this write said: what is compared with upstream from here on. NULL: not interested.
      * Changes by expiry come here too. */
     void (*kept)(void *arg, const struct catalog_write *write);
+    /* Asks the upstreams what the ACLs of this client matched, unless that was done a moment ago. True: it is under
+     * way; when it is over the composition root tells southbound, and the catalog has it (catalog_entry_count). NULL:
+     * nobody counts. */
+    bool (*count)(void *arg, const struct catalog_client *client);
     /* The container 'capabilities' of the upstreams, what they have in common, as a JSON object; NULL: not known yet,
      * or no upstream: our own are shown. Lives until the loop turns. */
     const char *(*capabilities)(void *arg);

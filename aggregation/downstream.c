@@ -241,6 +241,7 @@ static void create(struct relay *relay, int64_t now, const struct relay_put *put
     if (!mitigation)
         goto out_of_memory;
     mitigation->trigger = put->scope->trigger;
+    mitigation->request = put->requester.request;
     mitigation->hop_limit = put->hop_limit ? put->hop_limit : relay->policy->hop_limit;
     if (terminating_ms)
         mitigation->terminating_ms = terminating_ms;
@@ -313,11 +314,16 @@ void relay_put(struct relay *relay, int64_t now, const struct relay_put *put)
     uint32_t terminating_ms = 0;
 
     relay->now = now;
+    relay->request = put->requester.request;
     if (put->if_match && !live) {
+        relay->request = 0;
         relay->effects->ignore(relay->arg, put->exchange); /* section 4.4.3: silently */
         return;
     }
     relay->payer = requester ? requester->identity : NULL;
+    relay->arrived = put->arrived;
+    if (mitigation)
+        mitigation->request = put->requester.request;
     if (live) {
         refresh(relay, now, put, mitigation);
     } else if (!mitigation || !resume(relay, now, put, mitigation)) {
@@ -328,6 +334,8 @@ void relay_put(struct relay *relay, int64_t now, const struct relay_put *put)
         create(relay, now, put, terminating_ms);
     }
     relay->payer = NULL;
+    relay->arrived = 0;
+    relay->request = 0;
     effects_flush(relay);
 }
 
@@ -350,6 +358,7 @@ void relay_delete(struct relay *relay, int64_t now, const struct relay_requester
     struct mitigation *mitigation = requester ? mitigation_look(requester, mid) : NULL;
 
     relay->now = now;
+    relay->request = from->request;
     relay->payer = requester ? requester->identity : NULL;
     if (mitigation && mitigation->state == MITIGATION_LIVE) {
         for (size_t i = 0; i < mitigation->exchange_count; i++)
@@ -364,6 +373,7 @@ void relay_delete(struct relay *relay, int64_t now, const struct relay_requester
         mitigation_remove(relay, now, mitigation);
     }
     relay->payer = NULL;
+    relay->request = 0;
     answer_empty(relay, exchange, 202);
     effects_flush(relay);
 }

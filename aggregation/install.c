@@ -15,35 +15,6 @@ const struct relay_target *install_target(const struct relay *relay, const struc
 
 /* ---- Upstream cuids ---- */
 
-static int name_cuid(struct relay *relay, struct upstream_cuid_state *cuid)
-{
-    const struct relay_target *target = &relay->policy->targets[cuid->public.target];
-    char key[RELAY_KEY_MAX];
-    char made[23];
-
-    if (target->kind == RELAY_MITIGATOR)
-        return 0;
-    if (target->identity_client) {
-        const struct requester *from = &cuid->requester->public;
-
-        memcpy(cuid->public.cuid, from->cuid, sizeof(cuid->public.cuid));
-        /* Only the first server-domain gateway on the path inserts one (section 4.4.1.2). */
-        if (target->insert_cdid)
-            snprintf(cuid->public.cdid, sizeof(cuid->public.cdid), "%s",
-                     from->cdid[0] ? from->cdid : from->identity_hash);
-        return 0;
-    }
-    snprintf(key, sizeof(key), "mid/%.120s/%s", target->name, cuid->public.owner ? cuid->requester->key : "");
-    cuid->counter = counter_get(relay, key);
-    if (cuid->counter && cuid->counter->reserved == 1)
-        cuid->counter->next = cuid->counter->reserved = relay->first_mid;
-    if (!cuid->counter || relay->effects->make_cuid(relay->arg, cuid->public.target, cuid->public.owner,
-                                                    cuid->counter->attempt, made) != 0)
-        return -1;
-    memcpy(cuid->public.cuid, made, sizeof(made));
-    return 0;
-}
-
 struct upstream_cuid_state *upstream_cuid_get(struct relay *relay, size_t target, struct requester_state *requester)
 {
     const struct relay_target *at = &relay->policy->targets[target];
@@ -69,7 +40,7 @@ struct upstream_cuid_state *upstream_cuid_get(struct relay *relay, size_t target
         if (!cuid->index[trigger])
             goto failed;
     }
-    if (name_cuid(relay, cuid) != 0)
+    if (cuid_name(relay, cuid) != 0)
         goto failed;
     HASH_ADD_STR(relay->cuids, key, cuid);
     if (!cuid->hh.tbl)
@@ -158,6 +129,25 @@ void install_block(struct install *install)
     other->blocks = install;
 }
 
+/* How much more than before; totals that fell began anew. */
+static uint64_t more(bool has, uint64_t total, uint64_t before)
+{
+    return !has ? 0 : total >= before ? total - before : total;
+}
+
+void install_take_counters(struct relay *relay, struct install *install, const struct relay_counters *counters)
+{
+    const struct relay_counters *before = &install->counters;
+    uint64_t bytes = more(counters->has_bytes, counters->bytes, before->bytes);
+    uint64_t pkts = more(counters->has_pkts, counters->pkts, before->pkts);
+
+    if (install->counted_before && (counters->has_bytes || counters->has_pkts))
+        install->counted_before = false;
+    else if ((bytes || pkts) && relay->effects->dropped)
+        relay->effects->dropped(relay->arg, install->cuid->public.target, bytes, pkts);
+    install->counters = *counters;
+}
+
 bool install_over(const struct install *install)
 {
     return !install->cuid->job && install->status >= WIRE_STATUS_CLIENT_WITHDRAWN &&
@@ -211,7 +201,15 @@ void install_send(struct relay *relay, struct install *install)
 {
     if (install->state == INSTALL_GONE)
         return;
+    if (relay->request)
+        install->request = relay->request;
+    else if (install->request == 0 && install->bundle && install->bundle->demands)
+        install->request = install->bundle->demands->mitigation->request;
     install->pending = true;
+    if (install->state == INSTALL_WITHDRAW)
+        install->arrived = 0;
+    else if (!install->arrived)
+        install->arrived = relay->arrived;
     install->silent_ms = RELAY_FOREVER; /* of what is not sent yet no answer is missing */
     effect_push(relay, &install->sync, EFFECT_SYNC, install);
 }
@@ -385,6 +383,7 @@ void relay_install_request(const struct install *install, int64_t now, struct in
     out->scope = scratch;
     out->hop_limit = install->hop_limit;
     out->if_match = install->efficacy;
+    out->request = install->request;
     if (install->scope)
         scratch->target = install->scope->target;
     scratch->has_trigger = !install->trigger;

@@ -95,7 +95,8 @@ static struct relay_requester take_requester(struct reader *reader, struct loade
     take_text(reader, memory->cdid, sizeof(memory->cdid));
     take_text(reader, memory->cuid, sizeof(memory->cuid));
     take_text(reader, memory->hash, sizeof(memory->hash));
-    return (struct relay_requester){memory->client, memory->cdid, memory->cuid, memory->hash};
+    return (struct relay_requester){
+        .client = memory->client, .cdid = memory->cdid, .cuid = memory->cuid, .identity_hash = memory->hash};
 }
 
 /* Mappings may be other ones now: what they do not map stays here, and is ended when all is loaded. */
@@ -349,6 +350,7 @@ static int place_install(struct relay *relay, const struct loaded_install *loade
     install = install_new(relay, cuid, loaded->id);
     if (!install)
         return -1;
+    install->counted_before = true;
     install->mid = loaded->mid;
     install->trigger = loaded->trigger;
     install->granted_until_ms = loaded->granted_until_ms;

@@ -21,6 +21,11 @@ bool mitigation_trigger(const struct mitigation *mitigation)
     return mitigation->trigger;
 }
 
+bool mitigation_is_live(const struct mitigation *mitigation)
+{
+    return mitigation->state == MITIGATION_LIVE;
+}
+
 struct mitigation *mitigation_look(const struct requester_state *owner, uint32_t mid)
 {
     struct mitigation *mitigation;

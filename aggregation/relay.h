@@ -83,6 +83,7 @@ struct relay_requester {
     const char *cdid;   /* from a trusted gateway, else "" */
     const char *cuid;
     const char *identity_hash; /* of the peer's key (22 characters): the cdid to insert */
+    uint64_t request;          /* number of the request in the log; 0: none */
 };
 
 struct relay_limits {
@@ -97,6 +98,7 @@ struct relay_put {
     const struct wire_scope *scope; /* validated and authorized; borrowed */
     bool if_match;                  /* efficacy update, RFC 9132 section 4.4.3 */
     uint8_t hop_limit;              /* to forward; 0: none was there */
+    uint64_t arrived;               /* by any clock of the caller's, for effects->accepted; 0: nobody wants to know */
     void *exchange;                 /* answered exactly once by effects->answer or ->ignore */
 };
 
@@ -144,6 +146,7 @@ struct install_request {
     const struct wire_scope *scope; /* target, lifetime, trigger, attack_status: as it is to be sent */
     bool if_match;
     uint8_t hop_limit;
+    uint64_t request; /* number in the log of the client's request that it was last changed for; 0: not known */
 };
 
 /* ---- Effects: what the outside does; all are called on the thread that called the relay ---- */
@@ -167,10 +170,17 @@ struct relay_effects {
     /* The gateway's cuid at a target: of the gateway (owner NULL) or derived for an owner; attempt
      * counts up after a collision (RFC 9132 section 4.4.1.1). Pure function of its arguments. */
     int (*make_cuid)(void *arg, size_t target, const struct requester *owner, uint32_t attempt, char cuid[23]);
+    /* It is another one after a collision; NULL: nobody has to know. */
+    void (*cuid_changed)(void *arg, const struct upstream_cuid *cuid);
     /* Store; tables as enum store_table. */
     int (*store_put)(void *arg, int table, const char *key, size_t key_length, const uint8_t *value, size_t length);
     int (*store_delete)(void *arg, int table, const char *key, size_t key_length);
     uint64_t (*store_submit)(void *arg);
+    /* For the operators, may be NULL: this upstream has accepted (2.xx) what was sent to it because of a put that
+     * arrived then: of several, the first that was not answered yet. */
+    void (*accepted)(void *arg, size_t target, uint64_t arrived);
+    /* For the operators, may be NULL: a target says that it has dropped so much more. */
+    void (*dropped)(void *arg, size_t target, uint64_t bytes, uint64_t pkts);
     /* For the operators: loops, conflicts, refusals. */
     void (*alert)(void *arg, const char *event, const char *text);
 };
@@ -269,6 +279,10 @@ void relay_upstream_down(struct relay *relay, int64_t now, size_t target, struct
 void relay_upstream_listed(struct relay *relay, int64_t now, struct upstream_cuid *cuid,
                            const struct wire_scope *scopes, size_t count);
 
+/* How often the cuid at a target was replaced, of the gateway (owner NULL) or made for an owner: the attempt that
+ * make_cuid is given. The data channel must have the same cuid (RFC 8783 section 5.1). */
+uint32_t relay_cuid_attempt(const struct relay *relay, size_t target, const struct requester *owner);
+
 /* ---- From mitigators ---- */
 
 struct relay_report {
@@ -288,6 +302,7 @@ int relay_requester_each(const struct relay *relay, int (*each)(void *arg, struc
 struct requester *mitigation_requester(const struct mitigation *mitigation);
 uint32_t mitigation_mid(const struct mitigation *mitigation);
 bool mitigation_trigger(const struct mitigation *mitigation); /* false: preconfigured */
+bool mitigation_is_live(const struct mitigation *mitigation); /* asked for, and neither withdrawn nor ended */
 
 /* 'c' of RFC 9132 section 4.4.2, table 2. */
 enum mitigation_content { MITIGATION_ALL, MITIGATION_CONFIG, MITIGATION_NONCONFIG };

@@ -111,6 +111,7 @@ struct mitigation {
     enum wire_status status; /* as shown */
     enum wire_attack_status attack_status;
     uint8_t hop_limit;
+    uint64_t request;            /* number in the log of the last one for it; 0: not known */
     uint64_t looped;             /* targets, as bits, whose path leads back to us: not asked again */
     uint8_t repeats;             /* status 3 or 7 of a preconfigured one: steps left before 8 */
     int64_t lifetime;            /* s, granted; -1 indefinite */
@@ -185,6 +186,7 @@ struct install {
     bool superseded;       /* no longer wanted; stays until what replaces it is accepted */
     bool kept;             /* scratch: wanted as it is */
     struct binding_count *payer;
+    uint64_t request;           /* number in the log of the client's request that it was last sent for */
     struct install *blocked_by; /* same cuid and mid upstream, being withdrawn: that comes first */
     struct install *blocks;
     bool pending;  /* something is to be sent */
@@ -196,6 +198,7 @@ struct install {
     uint8_t hop_limit;
     uint8_t hops_sent;        /* with the put that is under way */
     uint8_t hops_accepted;    /* with so many it was last answered 2.xx; 0: not since the start */
+    uint64_t arrived;         /* of the put that it was sent for, until that is answered; 0: none */
     int64_t answered_ms;      /* when a put was last answered 2.xx; 0: never */
     int64_t granted_until_ms; /* what the upstream granted */
     int64_t granted_ms;       /* for how long that was */
@@ -208,6 +211,7 @@ struct install {
     struct install *gated_prev, *gated_next;
     enum wire_status status; /* 0: not known yet */
     struct relay_counters counters;
+    bool counted_before;                /* loaded: what its target says first was dropped before the start */
     uint64_t bytes_before, pkts_before; /* totals of those that it took the place of */
     struct wire_conflict *conflict;
     int refusal; /* code, 0: none */
@@ -260,7 +264,9 @@ struct relay {
     struct binding_count *binding_counts;
     struct counter *counters;
     struct counter *install_ids;
+    uint64_t request;            /* number in the log of the put or delete that is worked on; 0: none */
     struct binding_count *payer; /* who makes the installs that are made now; NULL: nobody's put or delete */
+    uint64_t arrived;            /* of the put that is under way; 0: none is */
     uint64_t first_mid;          /* of ours, where none is on record */
     struct upstream_cuid_state *cuids;
     struct install *installs;
@@ -322,6 +328,10 @@ int binding_add(struct relay *relay, const char *cuid, const char *identity);
 /* The client that a binding is of; NULL: of a domain that a trusted gateway named. */
 const char *binding_client(const struct binding *binding);
 void binding_release(struct relay *relay, struct binding *binding);
+
+/* cuid.c: the name of one that is new, and of one that is somebody else's there. 0, or -1. */
+int cuid_name(struct relay *relay, struct upstream_cuid_state *cuid);
+int cuid_replace(struct relay *relay, struct upstream_cuid_state *cuid);
 
 /* counter.c */
 struct counter *counter_get(struct relay *relay, const char *key);
@@ -421,6 +431,8 @@ void install_schedule(struct relay *relay, struct install *install);
 void install_attach(struct relay *relay, struct install *install, struct bundle *bundle);
 /* To another bundle of the same cuid and trigger type. */
 void install_move(struct install *install, struct bundle *bundle);
+/* What its target says it has dropped. */
+void install_take_counters(struct relay *relay, struct install *install, const struct relay_counters *counters);
 /* The same mid under the same cuid is being withdrawn: the new one must not overtake that. */
 void install_block(struct install *install);
 /* An upstream said that this one is over: that is no status of what is put in its place. */

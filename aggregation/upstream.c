@@ -59,29 +59,11 @@ static void accepted(struct relay *relay, int64_t now, struct install *install,
 /* The cuid is somebody else's there: a new one must be made (RFC 9132 section 4.4.1.1). */
 static bool collided(struct relay *relay, struct install *install, const struct relay_upstream_answer *answer)
 {
-    struct upstream_cuid_state *cuid = install->cuid;
     const struct wire_message *body = answer->body;
-    struct install *other;
-    char made[23];
 
-    if (answer->code != 409 || !cuid->counter || !body || body->type != WIRE_MITIGATION || body->scope_count != 1 ||
-        !body->scopes[0].conflict || body->scopes[0].conflict->cause != WIRE_CAUSE_CUID)
-        return false;
-    if (relay->effects->make_cuid(relay->arg, cuid->public.target, cuid->public.owner, cuid->counter->attempt + 1,
-                                  made) != 0)
-        return false;
-    cuid->counter->attempt++;
-    record_counter(relay, cuid->counter);
-    memcpy(cuid->public.cuid, made, sizeof(made));
-    relay->effects->alert(relay->arg, "cuid-collision", install_target(relay, install)->name);
-    DL_FOREACH2(cuid->installs, other, cuid_next)
-    {
-        if (other->bundle && other->state != INSTALL_REFUSED) {
-            other->state = INSTALL_PUT;
-            install_send(relay, other);
-        }
-    }
-    return true;
+    return answer->code == 409 && install->cuid->counter && body && body->type == WIRE_MITIGATION &&
+           body->scope_count == 1 && body->scopes[0].conflict && body->scopes[0].conflict->cause == WIRE_CAUSE_CUID &&
+           cuid_replace(relay, install->cuid) == 0;
 }
 
 static bool serves_all(const struct bundle *bundle)
@@ -261,6 +243,9 @@ void relay_install_answer(struct relay *relay, int64_t now, struct install *inst
         return;
     }
     install->silent_ms = RELAY_FOREVER;
+    if (install->arrived && answer->code / 100 == 2 && relay->effects->accepted)
+        relay->effects->accepted(relay->arg, install->cuid->public.target, install->arrived);
+    install->arrived = 0;
     if (install->state == INSTALL_WITHDRAW) {
         withdrawn(relay, now, install, answer);
     } else if (answer->code / 100 == 2) {
@@ -297,16 +282,9 @@ static void put_again(struct relay *relay, int64_t now, struct install *install)
         install->retry_ms = install->answered_ms + PUT_AGAIN_MS;
 }
 
-static void take_status(struct relay *relay, int64_t now, struct install *install, const struct wire_scope *scope)
+static struct relay_counters counters_of(const struct wire_scope *scope)
 {
-    if (!scope || scope->status == WIRE_STATUS_TERMINATED || scope->status == WIRE_STATUS_CLIENT_WITHDRAWN) {
-        if (install->state == INSTALL_LIVE)
-            put_again(relay, now, install);
-        return;
-    }
-    if (scope->status)
-        install->status = scope->status;
-    install->counters = (struct relay_counters){
+    return (struct relay_counters){
         .has_bytes = scope->has_bytes,
         .has_bps = scope->has_bps,
         .has_pkts = scope->has_pkts,
@@ -316,6 +294,21 @@ static void take_status(struct relay *relay, int64_t now, struct install *instal
         .pkts = scope->pkts_dropped,
         .pps = scope->pps_dropped,
     };
+}
+
+static void take_status(struct relay *relay, int64_t now, struct install *install, const struct wire_scope *scope)
+{
+    struct relay_counters counters;
+
+    if (!scope || scope->status == WIRE_STATUS_TERMINATED || scope->status == WIRE_STATUS_CLIENT_WITHDRAWN) {
+        if (install->state == INSTALL_LIVE)
+            put_again(relay, now, install);
+        return;
+    }
+    if (scope->status)
+        install->status = scope->status;
+    counters = counters_of(scope);
+    install_take_counters(relay, install, &counters);
     set_conflict(install, scope->conflict);
     if (scope->status == WIRE_STATUS_WITHDRAWN && scope->conflict && scope->conflict->has_retry_timer)
         install->hold_until_ms = now + (int64_t)scope->conflict->retry_timer * 1000;
@@ -470,7 +463,7 @@ void relay_job_report(struct relay *relay, int64_t now, size_t target, uint64_t 
     if (report->status)
         install->status = report->status;
     if (report->counters.has_bytes || report->counters.has_bps || report->counters.has_pkts || report->counters.has_pps)
-        install->counters = report->counters;
+        install_take_counters(relay, install, &report->counters);
     recursion_review(relay, now, install->bundle->demands->mitigation);
     finish(relay, now, install->bundle);
 }

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "control/control.h"
 
@@ -14,21 +13,7 @@ struct command {
     enum control_exit (*run)(const struct control *control, int argc, char **argv);
 };
 
-bool ask(const struct control *control, const char *question)
-{
-    char line[16];
-
-    if (control->yes)
-        return true;
-    if (!isatty(STDIN_FILENO)) {
-        fprintf(stderr, "dotsgwctl: %s: there is nobody to ask; give -y to do it\n", question);
-        return false;
-    }
-    fprintf(stderr, "%s [y/N] ", question);
-    return fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y');
-}
-
-static void print_json(const json_t *value)
+void print_json(const json_t *value)
 {
     json_dumpf(value, stdout, JSON_INDENT(2));
     putchar('\n');
@@ -67,13 +52,10 @@ static enum control_exit config(const struct control *control, int argc, char **
 
 static enum control_exit clients(const struct control *control, int argc, char **argv)
 {
-    static const struct column columns[] = {{"NAME", "name", false},
-                                            {"DOMAIN", "domain", false},
-                                            {"MAX", "mitigations-max", true},
-                                            {"RATE", "requests-per-second", true},
-                                            {"CDID", "supplies-cdid", false},
-                                            {"PREFIXES", "prefixes", false},
-                                            {0}};
+    static const struct column columns[] = {{"NAME", "name", false},          {"DOMAIN", "domain", false},
+                                            {"MAX", "mitigations-max", true}, {"RATE", "requests-per-second", true},
+                                            {"CDID", "supplies-cdid", false}, {"REDIRECTED", "redirected", false},
+                                            {"PREFIXES", "prefixes", false},  {0}};
 
     (void)argc, (void)argv;
     return show(control, "/clients", "clients", columns);
@@ -122,6 +104,26 @@ static enum control_exit upstreams(const struct control *control, int argc, char
 
     (void)argc, (void)argv;
     return show(control, "/upstreams", "upstreams", columns);
+}
+
+static enum control_exit attacks(const struct control *control, int argc, char **argv)
+{
+    static const struct column columns[] = {{"DETECTOR", "detector", false},
+                                            {"TARGET", "target", false},
+                                            {"RULE", "rule", false},
+                                            {"STATE", "state", false},
+                                            {"SINCE-S", "state-seconds", true},
+                                            {"HEARD-S", "heard-seconds", true},
+                                            {"PPS", "pps", true},
+                                            {"BPS", "bps", true},
+                                            {"CONNECTIONS", "connections", true},
+                                            {"SOURCES", "sources", true},
+                                            {"MID", "mid", true},
+                                            {"ACCEPTED", "accepted", false},
+                                            {0}};
+
+    (void)argc, (void)argv;
+    return show(control, "/attacks", "attacks", columns);
 }
 
 static enum control_exit mitigations(const struct control *control, int argc, char **argv)
@@ -188,99 +190,6 @@ static enum control_exit bundles(const struct control *control, int argc, char *
     return result;
 }
 
-/* ---- What changes something ---- */
-
-/* Takes body. */
-static enum control_exit act(const struct control *control, const char *method, const char *path, json_t *body,
-                             const char *done)
-{
-    json_t *answer;
-    enum control_exit result = request(control, method, path, body, &answer);
-
-    json_decref(body);
-    if (result == EXIT_GOOD && control->json)
-        print_json(answer);
-    else if (result == EXIT_GOOD)
-        puts(done);
-    json_decref(answer);
-    return result;
-}
-
-static enum control_exit withdraw(const struct control *control, int argc, char **argv)
-{
-    char path[64], question[96];
-
-    (void)argc;
-    if (strspn(argv[1], "0123456789") != strlen(argv[1]) || strlen(argv[1]) > 10) {
-        fputs("dotsgwctl: MID is the number that mitigate gave\n", stderr);
-        return EXIT_USAGE;
-    }
-    snprintf(question, sizeof(question), "withdraw the operators' mitigation %s?", argv[1]);
-    if (!ask(control, question))
-        return EXIT_DECLINED;
-    snprintf(path, sizeof(path), "/mitigations/%s", argv[1]);
-    return act(control, "DELETE", path, NULL, "withdrawn");
-}
-
-/* CUID/MID, or CDID CUID/MID: the mid is behind the last slash. NULL after a message. */
-static json_t *id_of(int argc, char **argv)
-{
-    const char *text = argv[argc - 1], *slash = strrchr(text, '/');
-    json_t *body = NULL;
-    char *end;
-    long long mid = slash ? strtoll(slash + 1, &end, 10) : -1;
-
-    if (mid >= 0 && slash[1] && !*end)
-        body = json_pack("{s:s%, s:I}", "cuid", text, (size_t)(slash - text), "mid", (json_int_t)mid);
-    if (body && argc == 3)
-        json_object_set_new(body, "cdid", json_string(argv[1]));
-    if (!body)
-        fputs("dotsgwctl: ID is CUID/MID, as `dotsgwctl mitigations` shows them; with a cdid, write CDID CUID/MID\n",
-              stderr);
-    return body;
-}
-
-static enum control_exit activate(const struct control *control, int argc, char **argv)
-{
-    json_t *body = id_of(argc, argv);
-
-    if (!body)
-        return EXIT_USAGE;
-    if (!ask(control, "activate this preconfigured mitigation? Others of its client that overlap it end")) {
-        json_decref(body);
-        return EXIT_DECLINED;
-    }
-    return act(control, "POST", "/activation", body, "activated");
-}
-
-static enum control_exit recurse(const struct control *control, int argc, char **argv)
-{
-    json_t *body = id_of(argc, argv);
-    bool on = strcmp(argv[0], "recurse") == 0;
-
-    if (!body)
-        return EXIT_USAGE;
-    json_object_set_new(body, "on", json_boolean(on));
-    return act(control, "POST", "/recursion", body, on ? "upstreams are asked to help" : "upstreams are let go");
-}
-
-static enum control_exit mitigator_status(const struct control *control, int argc, char **argv)
-{
-    char *end;
-    long long job = strtoll(argv[1], &end, 10), code = 0;
-    json_t *body;
-
-    (void)argc;
-    if (end == argv[1] || *end || job < 0) {
-        fputs("dotsgwctl: ID is the number of a job, as the log and `dotsgwctl bundles` show it\n", stderr);
-        return EXIT_USAGE;
-    }
-    code = strtoll(argv[2], &end, 10);
-    body = json_pack("{s:I}", "job", (json_int_t)job);
-    json_object_set_new(body, "status", end != argv[2] && !*end ? json_integer(code) : json_string(argv[2]));
-    return act(control, "POST", "/mitigator-status", body, "noted");
-}
-
 static enum control_exit log_level(const struct control *control, int argc, char **argv)
 {
     if (argc == 1)
@@ -341,6 +250,12 @@ static const struct command commands[] = {
     {"recurse", "[CDID] ID", "ask upstreams to help (recursion: manual)", 1, 2, recurse},
     {"unrecurse", "[CDID] ID", "let them go", 1, 2, recurse},
     {"mitigator-status", "JOB STATUS", "say how a mitigation by hand is going", 2, 2, mitigator_status},
+    {"attacks", "", "what detectors report, and which rules have fired", 0, 0, attacks},
+    {"redirect", "CLIENT|--all", "send a client, or all, to the server of redirect", 1, 1, redirect},
+    {"unredirect", "CLIENT|--all", "serve it, or them, again", 1, 1, redirect},
+    {"drain", "", "send all clients elsewhere, then end", 0, 0, drain},
+    {"undrain", "", "take that back", 0, 0, drain},
+    {"reload", "", "put a changed configuration in force", 0, 0, reload},
     {"config", "", "what is in force", 0, 0, config},
     {"watch", "", "events as they happen", 0, 0, watch},
     {"metrics", "", "counters, in Prometheus' text format", 0, 0, metrics},

@@ -50,8 +50,22 @@ void table_object(const json_t *object);
 
 enum control_exit command_run(const struct control *control, int argc, char **argv);
 void command_usage(void);
+void print_json(const json_t *value);
+
+/* ---- act.c ---- */
+
 /* True when the operator, or -y, says yes. */
 bool ask(const struct control *control, const char *question);
+/* One request that changes something, and done to say so. Takes body. */
+enum control_exit act(const struct control *control, const char *method, const char *path, json_t *body,
+                      const char *done);
+enum control_exit withdraw(const struct control *control, int argc, char **argv);
+enum control_exit activate(const struct control *control, int argc, char **argv);
+enum control_exit recurse(const struct control *control, int argc, char **argv); /* unrecurse, too */
+enum control_exit mitigator_status(const struct control *control, int argc, char **argv);
+enum control_exit reload(const struct control *control, int argc, char **argv);
+enum control_exit drain(const struct control *control, int argc, char **argv);    /* undrain, too */
+enum control_exit redirect(const struct control *control, int argc, char **argv); /* unredirect, too */
 
 /* ---- mitigate.c ---- */
 

@@ -14,7 +14,7 @@ static void effect_answer(void *arg, void *exchange, const struct relay_answer *
 {
     struct gateway *gateway = arg;
 
-    if (!admin_answer(gateway->admin, exchange, answer))
+    if (!admin_answer(gateway->admin, exchange, answer) && !detectors_answer(gateway->detectors, exchange, answer))
         southbound_answer(gateway->southbound, exchange, answer);
 }
 
@@ -22,7 +22,7 @@ static void effect_ignore(void *arg, void *exchange)
 {
     struct gateway *gateway = arg;
 
-    if (!admin_ignore(gateway->admin, exchange))
+    if (!admin_ignore(gateway->admin, exchange) && !detectors_ignore(gateway->detectors, exchange))
         southbound_ignore(gateway->southbound, exchange);
 }
 
@@ -76,43 +76,17 @@ static void effect_upstream_cuid_gone(void *arg, struct upstream_cuid *cuid)
         northbound_upstream_cuid_gone(gateway->northbound, cuid);
 }
 
-static struct mitigator *driver_of(struct gateway *gateway, const struct install *install)
-{
-    return gateway->targets.at[install_cuid(install)->target].driver->mitigator;
-}
-
-static void effect_job_start(void *arg, struct install *install)
-{
-    struct gateway *gateway = arg;
-    struct install_request request;
-    struct wire_scope scratch;
-    char id[24];
-
-    relay_install_request(install, clock_ms(), &request, &scratch);
-    snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
-    mitigator_start(driver_of(gateway, install), &(struct mitigator_job){
-                                                     .id = id,
-                                                     .client = request.client,
-                                                     .target = &request.scope->target,
-                                                     .lifetime = request.scope->lifetime,
-                                                     .attack_status = request.scope->attack_status,
-                                                 });
-}
-
-static void effect_job_stop(void *arg, struct install *install)
-{
-    struct install_request request;
-    struct wire_scope scratch;
-    char id[24];
-
-    relay_install_request(install, clock_ms(), &request, &scratch);
-    snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
-    mitigator_stop(driver_of(arg, install), id);
-}
-
 static int effect_make_cuid(void *arg, size_t target, const struct requester *owner, uint32_t attempt, char cuid[23])
 {
     return northbound_make_cuid(((struct gateway *)arg)->northbound, target, owner, attempt, cuid);
+}
+
+static void effect_cuid_changed(void *arg, const struct upstream_cuid *cuid)
+{
+    struct gateway *gateway = arg;
+
+    if (gateway->data_upstreams)
+        data_upstreams_renamed(gateway->data_upstreams, cuid);
 }
 
 static int effect_store_put(void *arg, int table, const char *key, size_t key_length, const uint8_t *value,
@@ -141,6 +115,16 @@ static void effect_alert(void *arg, const char *event, const char *text)
     log_warning(event, "%s", text);
 }
 
+static void effect_accepted(void *arg, size_t target, uint64_t arrived)
+{
+    inspection_accepted(&((struct gateway *)arg)->inspection, target, arrived);
+}
+
+static void effect_dropped(void *arg, size_t target, uint64_t bytes, uint64_t pkts)
+{
+    inspection_dropped(&((struct gateway *)arg)->inspection, target, bytes, pkts);
+}
+
 static const struct relay_effects effects = {
     .answer = effect_answer,
     .ignore = effect_ignore,
@@ -150,20 +134,27 @@ static const struct relay_effects effects = {
     .withdraw = effect_withdraw,
     .forget = effect_forget,
     .upstream_cuid_gone = effect_upstream_cuid_gone,
-    .job_start = effect_job_start,
-    .job_stop = effect_job_stop,
+    .job_start = gateway_job_start,
+    .job_stop = gateway_job_stop,
     .make_cuid = effect_make_cuid,
+    .cuid_changed = effect_cuid_changed,
     .store_put = effect_store_put,
     .store_delete = effect_store_delete,
     .store_submit = effect_store_submit,
     .alert = effect_alert,
+    .accepted = effect_accepted,
+    .dropped = effect_dropped,
 };
 
 /* ---- Filters of the data channel ---- */
 
 static void acls_changed(void *arg, const char *cuid)
 {
-    filters_note(((struct gateway *)arg)->filters, cuid);
+    struct gateway *gateway = arg;
+
+    filters_note(gateway->filters, cuid);
+    if (gateway->southbound)
+        southbound_acls_changed(gateway->southbound, cuid);
 }
 
 static int note_filters(void *arg, struct catalog_client *client)
@@ -253,6 +244,9 @@ static int load(void *arg, const char *key, size_t key_length, const uint8_t *va
         return southbound_load(gateway->southbound, key, key_length, value, value_length);
     if (loading->table == STORE_COUNTER && key_length > 4 && memcmp(key, "sid/", 4) == 0)
         return northbound_load(gateway->northbound, key, key_length, value, value_length);
+    if (loading->table == STORE_COUNTER && key_length > strlen(NORTHBOUND_DATA_HELD) &&
+        memcmp(key, NORTHBOUND_DATA_HELD, strlen(NORTHBOUND_DATA_HELD)) == 0)
+        return data_upstreams_load(gateway->data_upstreams, key, key_length, value, value_length);
     return relay_load(gateway->relay, loading->table, key, key_length, value, value_length, loading->error,
                       loading->error_size);
 }
@@ -302,8 +296,9 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
     gateway->catalog = catalog_new();
     if (!gateway->catalog)
         return -1;
-    gateway->data_upstreams = data_upstreams_open(gateway->loop, config, &gateway->policy->relay, gateway->catalog,
-                                                  gateway->northbound, clock_ms, error, error_size);
+    gateway->data_upstreams =
+        data_upstreams_open(gateway->loop, config, gateway->relay, &gateway->policy->relay, gateway->store,
+                            gateway->catalog, gateway->northbound, clock_ms, error, error_size);
     if (!gateway->data_upstreams)
         return -1;
     gateway->data = data_open(gateway->loop, config, gateway->relay, gateway->store, gateway->catalog,
@@ -317,17 +312,27 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
         if (gateway->targets.at[i].driver)
             filters_add_mitigator(gateway->filters, gateway->targets.at[i].driver->mitigator);
     data_on_change(gateway->data, acls_changed, gateway);
+    data_upstreams_on_counted(gateway->data_upstreams, gateway->data);
     southbound_use_aliases(gateway->southbound, &(struct south_aliases){.catalog = gateway->catalog,
                                                                         .used = data_entry_used,
                                                                         .control = data_control,
                                                                         .cancel = data_control_cancel,
                                                                         .arg = gateway->data});
+    gateway->detectors = detectors_open(
+        &(struct detectors_settings){.loop = gateway->loop, .config = config, .relay = gateway->relay, .now = clock_ms},
+        error, error_size);
+    if (!gateway->detectors)
+        return -1;
     gateway->inspection = (struct inspection){.config = config,
                                               .relay = gateway->relay,
                                               .store = gateway->store,
                                               .southbound = gateway->southbound,
                                               .northbound = gateway->northbound,
-                                              .targets = &gateway->targets};
+                                              .data = gateway->data,
+                                              .detectors = gateway->detectors,
+                                              .targets = &gateway->targets,
+                                              .gateway = gateway,
+                                              .actions = &gateway_actions};
     if (load_all(gateway, error, error_size) != 0)
         return -1;
     return inspection_open(&gateway->inspection, gateway->loop, clock_ms, &gateway->admin, error, error_size);
@@ -352,6 +357,7 @@ static void start(struct gateway *gateway)
     /* What is on disk may be older than the configuration: clients that were removed, scopes that are others now. */
     reviewer.arg = gateway;
     relay_review(gateway->relay, &reviewer);
+    detectors_start(gateway->detectors);
 }
 
 struct gateway *gateway_open(uv_loop_t *loop, struct config *config, struct spawner *spawner, char *error,
@@ -401,6 +407,7 @@ void gateway_part_closed(void *arg)
     }
     if (gateway->on_closed)
         gateway->on_closed(gateway->arg);
+    inspection_release(&gateway->inspection);
     filters_free(gateway->filters);
     catalog_free(gateway->catalog);
     gateway_policy_free(gateway->policy);
@@ -428,6 +435,7 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
     }
     if (gateway->data) {
         gateway->closing++;
+        data_upstreams_on_counted(gateway->data_upstreams, NULL);
         data_close(gateway->data, gateway_part_closed, gateway);
         gateway->data = NULL;
     }
@@ -446,6 +454,9 @@ void gateway_close(struct gateway *gateway, void (*on_closed)(void *arg), void *
     gateway->closing += gateway->admin != NULL;
     admin_close(gateway->admin, gateway_part_closed, gateway);
     gateway->admin = NULL;
+    gateway->closing += gateway->detectors != NULL;
+    detectors_close(gateway->detectors, gateway_part_closed, gateway);
+    gateway->detectors = NULL;
     for (size_t i = 0; i < gateway->targets.count; i++)
         if (gateway->targets.at[i].driver)
             gateway_driver_close(gateway->targets.at[i].driver);

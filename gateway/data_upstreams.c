@@ -5,10 +5,12 @@
 #include <stdlib.h>
 
 struct data_upstreams {
+    struct relay *relay;
     struct northbound *northbound; /* of the signal channel */
     struct northbound_data *data;
     struct catalog_upstream hook;
     bool any;
+    struct data_server *server; /* NULL: none yet, or no more */
     void (*on_closed)(void *arg);
     void *arg;
 };
@@ -16,26 +18,45 @@ struct data_upstreams {
 /* As on the signal channel (RFC 8783 section 5.1). */
 static int make_cuid(void *arg, size_t target, const struct requester *owner, char cuid[23])
 {
-    return northbound_make_cuid(((struct data_upstreams *)arg)->northbound, target, owner, 0, cuid);
+    const struct data_upstreams *upstreams = arg;
+
+    return northbound_make_cuid(upstreams->northbound, target, owner,
+                                relay_cuid_attempt(upstreams->relay, target, owner), cuid);
 }
 
-struct data_upstreams *data_upstreams_open(uv_loop_t *loop, const struct config *config,
-                                           const struct relay_policy *policy, struct catalog *catalog,
-                                           struct northbound *northbound, int64_t (*now)(void), char *error,
-                                           size_t error_size)
+static void counted(void *arg)
+{
+    struct data_upstreams *upstreams = arg;
+
+    if (upstreams->server)
+        data_counted(upstreams->server);
+}
+
+void data_upstreams_on_counted(struct data_upstreams *upstreams, struct data_server *server)
+{
+    upstreams->server = server;
+}
+
+struct data_upstreams *data_upstreams_open(uv_loop_t *loop, const struct config *config, struct relay *relay,
+                                           const struct relay_policy *policy, struct store *store,
+                                           struct catalog *catalog, struct northbound *northbound, int64_t (*now)(void),
+                                           char *error, size_t error_size)
 {
     struct data_upstreams *upstreams = calloc(1, sizeof(*upstreams));
     const struct northbound_data_settings settings = {.loop = loop,
                                                       .config = config,
                                                       .policy = policy,
                                                       .catalog = catalog,
+                                                      .store = store,
                                                       .now = now,
                                                       .make_cuid = make_cuid,
+                                                      .counted = counted,
                                                       .arg = upstreams};
 
     snprintf(error, error_size, "out of memory");
     if (!upstreams)
         return NULL;
+    upstreams->relay = relay;
     upstreams->northbound = northbound;
     upstreams->data = northbound_data_open(&settings, error, error_size);
     if (!upstreams->data) {
@@ -44,6 +65,17 @@ struct data_upstreams *data_upstreams_open(uv_loop_t *loop, const struct config 
     }
     upstreams->any = northbound_data_hook(upstreams->data, &upstreams->hook);
     return upstreams;
+}
+
+int data_upstreams_load(struct data_upstreams *upstreams, const char *key, size_t key_length, const uint8_t *value,
+                        size_t length)
+{
+    return northbound_data_load(upstreams->data, key, key_length, value, length);
+}
+
+void data_upstreams_renamed(struct data_upstreams *upstreams, const struct upstream_cuid *cuid)
+{
+    northbound_data_renamed(upstreams->data, cuid->target, cuid->owner);
 }
 
 const struct catalog_upstream *data_upstreams_hook(const struct data_upstreams *upstreams)
@@ -74,5 +106,6 @@ void data_upstreams_close(struct data_upstreams *upstreams, void (*on_closed)(vo
 {
     upstreams->on_closed = on_closed;
     upstreams->arg = arg;
+    upstreams->server = NULL;
     northbound_data_close(upstreams->data, closed, upstreams);
 }

@@ -3,16 +3,23 @@
 
 #include "northbound/data/northbound_data.h"
 #include "northbound/signal/northbound.h"
+#include "southbound/data/southbound_data.h"
 
 struct data_upstreams;
 
 /* NULL with a sentence in error. All is borrowed. */
-struct data_upstreams *data_upstreams_open(uv_loop_t *loop, const struct config *config,
-                                           const struct relay_policy *policy, struct catalog *catalog,
-                                           struct northbound *northbound, int64_t (*now)(void), char *error,
-                                           size_t error_size);
+struct data_upstreams *data_upstreams_open(uv_loop_t *loop, const struct config *config, struct relay *relay,
+                                           const struct relay_policy *policy, struct store *store,
+                                           struct catalog *catalog, struct northbound *northbound, int64_t (*now)(void),
+                                           char *error, size_t error_size);
+/* As northbound_data_load and northbound_data_renamed. */
+int data_upstreams_load(struct data_upstreams *upstreams, const char *key, size_t key_length, const uint8_t *value,
+                        size_t length);
+void data_upstreams_renamed(struct data_upstreams *upstreams, const struct upstream_cuid *cuid);
 /* NULL: no upstream has a data channel, so this gateway is its server. */
 const struct catalog_upstream *data_upstreams_hook(const struct data_upstreams *upstreams);
+/* Told when what catalog_upstream.count asked for is there. */
+void data_upstreams_on_counted(struct data_upstreams *upstreams, struct data_server *server);
 void data_upstreams_start(struct data_upstreams *upstreams);
 /* As northbound_data_apply. */
 void data_upstreams_apply(struct data_upstreams *upstreams, struct northbound_data_change *change,

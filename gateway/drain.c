@@ -2,7 +2,18 @@
 
 #include "gateway/parts.h"
 
-void gateway_drain(struct gateway *gateway, const char *why, void (*drained)(void *arg), void *arg)
+void gateway_observe(struct gateway *gateway, const struct gateway_observer *observer)
+{
+    gateway->observer = *observer;
+}
+
+void gateway_tell_observer(const struct gateway *gateway)
+{
+    if (gateway->observer.changed)
+        gateway->observer.changed(gateway->observer.arg);
+}
+
+void gateway_drain(struct gateway *gateway, const char *why)
 {
     const struct config *config = gateway->config;
     unsigned sessions = southbound_sessions(gateway->southbound);
@@ -19,10 +30,9 @@ void gateway_drain(struct gateway *gateway, const char *why, void (*drained)(voi
                     why, sessions, config->gateway.drain_time);
     gateway->draining = true;
     gateway->drain_until_ms = clock_ms() + (int64_t)config->gateway.drain_time * 1000;
-    gateway->on_drained = drained;
-    gateway->drain_arg = arg;
     southbound_drain(gateway->southbound, true);
     gateway_look_after(gateway);
+    gateway_tell_observer(gateway);
 }
 
 void gateway_undrain(struct gateway *gateway, const char *why)
@@ -32,6 +42,7 @@ void gateway_undrain(struct gateway *gateway, const char *why)
     log_notice("undrain", "%s: clients are served again", why);
     gateway->draining = false;
     southbound_drain(gateway->southbound, false);
+    gateway_tell_observer(gateway);
 }
 
 bool gateway_draining(const struct gateway *gateway)
@@ -48,6 +59,6 @@ void gateway_drain_look(struct gateway *gateway)
         return;
     log_notice("drained", "%u sessions are left%s", sessions, over && sessions ? ", and the time is over" : "");
     gateway->draining = false;
-    if (gateway->on_drained)
-        gateway->on_drained(gateway->drain_arg);
+    if (gateway->observer.drained)
+        gateway->observer.drained(gateway->observer.arg);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "gateway/log/log.h"
 #include "gateway/parts.h"
 #include "gateway/report.h"
 
@@ -10,6 +11,8 @@ static void reported(void *arg, const char *job, const struct mitigator_report *
 {
     struct driver *driver = arg;
 
+    if (driver->gateway->filters && filters_report(driver->gateway->filters, driver->target, job, report->matched))
+        return;
     if (driver->gateway->relay)
         report_to_relay(driver->gateway->relay, clock_ms(), driver->target, job, report);
 }
@@ -49,4 +52,47 @@ void gateway_driver_close(struct driver *driver)
 {
     driver->gateway->closing++;
     mitigator_close(driver->mitigator, driver_closed, driver);
+}
+
+/* ---- What the relay wants done ---- */
+
+static struct mitigator *driver_of(struct gateway *gateway, const struct install *install)
+{
+    return gateway->targets.at[install_cuid(install)->target].driver->mitigator;
+}
+
+static const char *target_name(const struct gateway *gateway, const struct install *install)
+{
+    return gateway->targets.at[install_cuid(install)->target].name;
+}
+
+void gateway_job_start(void *arg, struct install *install)
+{
+    struct gateway *gateway = arg;
+    struct install_request request;
+    struct wire_scope scratch;
+    char id[24];
+
+    relay_install_request(install, clock_ms(), &request, &scratch);
+    snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
+    log_debug("job-start", LOG_REQUEST " mitigator %s: job %s", request.request, target_name(gateway, install), id);
+    mitigator_start(driver_of(gateway, install), &(struct mitigator_job){
+                                                     .id = id,
+                                                     .client = request.client,
+                                                     .target = &request.scope->target,
+                                                     .lifetime = request.scope->lifetime,
+                                                     .attack_status = request.scope->attack_status,
+                                                 });
+}
+
+void gateway_job_stop(void *arg, struct install *install)
+{
+    struct install_request request;
+    struct wire_scope scratch;
+    char id[24];
+
+    relay_install_request(install, clock_ms(), &request, &scratch);
+    snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
+    log_debug("job-stop", LOG_REQUEST " mitigator %s: job %s", request.request, target_name(arg, install), id);
+    mitigator_stop(driver_of(arg, install), id);
 }

@@ -4,6 +4,7 @@
 
 #define HASH_NONFATAL_OOM 1
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@ struct filter {
     uint64_t id;
     struct catalog_entry *entry; /* a reference */
     unsigned round;
-    UT_hash_handle hh;
+    UT_hash_handle hh, all;
 };
 
 struct filters_client {
@@ -35,6 +36,7 @@ struct filters {
     struct mitigator *mitigators[MITIGATORS_MAX];
     size_t mitigator_count;
     struct filters_client *clients, *noted;
+    struct filter *all; /* of all clients, by id */
     unsigned round;
 };
 
@@ -62,9 +64,10 @@ static void client_free(struct filters_client *client)
     free(client);
 }
 
-static void filter_drop(struct filters_client *client, struct filter *filter)
+static void filter_drop(struct filters *filters, struct filters_client *client, struct filter *filter)
 {
     HASH_DEL(client->filters, filter);
+    HASH_DELETE(all, filters->all, filter);
     catalog_entry_unref(filter->entry);
     free(filter);
 }
@@ -77,6 +80,7 @@ void filters_free(struct filters *filters)
         return;
     client = filters->clients;
     HASH_CLEAR(hh, filters->clients);
+    HASH_CLEAR(all, filters->all);
     while (client) {
         struct filters_client *next = client->hh.next;
 
@@ -127,7 +131,7 @@ static void text_of(uint64_t id, char out[32])
     snprintf(out, 32, "acl-%" PRIu64, id);
 }
 
-static struct filter *filter_new(struct filters_client *client, uint64_t id)
+static struct filter *filter_new(struct filters *filters, struct filters_client *client, uint64_t id)
 {
     struct filter *filter = calloc(1, sizeof(*filter));
 
@@ -135,8 +139,14 @@ static struct filter *filter_new(struct filters_client *client, uint64_t id)
         return NULL;
     filter->id = id;
     HASH_ADD(hh, client->filters, id, sizeof(filter->id), filter);
-    if (filter->hh.tbl)
+    if (!filter->hh.tbl) {
+        free(filter);
+        return NULL;
+    }
+    HASH_ADD(all, filters->all, id, sizeof(filter->id), filter);
+    if (filter->all.tbl)
         return filter;
+    HASH_DEL(client->filters, filter);
     free(filter);
     return NULL;
 }
@@ -158,7 +168,7 @@ static void hand_over(struct filters *filters, struct filters_client *client, st
 
     HASH_FIND(hh, client->filters, &entry->id, sizeof(entry->id), filter);
     if (!filter) {
-        filter = filter_new(client, entry->id);
+        filter = filter_new(filters, client, entry->id);
         if (!filter) {
             log_error("out-of-memory", "acl %s is not handed to mitigators", entry->name);
             return;
@@ -200,7 +210,7 @@ static void settle(struct filters *filters, struct filters_client *client)
         text_of(filter->id, id);
         for (size_t i = 0; i < filters->mitigator_count; i++)
             mitigator_stop(filters->mitigators[i], id);
-        filter_drop(client, filter);
+        filter_drop(filters, client, filter);
     }
 }
 
@@ -230,6 +240,41 @@ void filters_remove_mitigator(struct filters *filters, struct mitigator *mitigat
             text_of(filter->id, id);
             mitigator_stop(mitigator, id);
         }
+}
+
+/* What is new beside what was told before. */
+static char *merge(const struct catalog_entry *entry, size_t source, const char *matched)
+{
+    const struct catalog_counts *before = entry->counts;
+    json_t *all, *more = json_loads(matched, 0, NULL);
+    char *text;
+
+    while (before && before->source != source)
+        before = before->next;
+    all = before ? json_loads(before->json, 0, NULL) : json_object();
+    text = more && json_object_update(all, more) == 0 ? json_dumps(all, JSON_COMPACT) : NULL;
+    json_decref(all);
+    json_decref(more);
+    return text;
+}
+
+bool filters_report(struct filters *filters, size_t source, const char *job, const char *matched)
+{
+    uint64_t id = strncmp(job, "acl-", 4) == 0 ? strtoull(job + 4, NULL, 10) : 0;
+    struct filter *filter;
+    char *text;
+
+    if (id == 0)
+        return false;
+    HASH_FIND(all, filters->all, &id, sizeof(id), filter);
+    if (!filter || !matched)
+        return true;
+    text = merge(filter->entry, source, matched);
+    if (!text || catalog_entry_count(filter->entry, source, text) != 0)
+        log_warning("acl-not-counted", "acl %s of %s: what it matched is too long, or there is no memory for it",
+                    filter->entry->name, filter->entry->client ? filter->entry->client->owner : "a client");
+    free(text);
+    return true;
 }
 
 void filters_run(struct filters *filters)

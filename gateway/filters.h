@@ -21,6 +21,10 @@ void filters_remove_mitigator(struct filters *filters, struct mitigator *mitigat
 /* Nothing is stopped: filters stay in force over a restart. NULL is fine. */
 void filters_free(struct filters *filters);
 
+/* What a filter's entries matched, of mitigator_report; what it does not name stays as told before. source: the
+ * mitigator's target. False: job is that of no filter. */
+bool filters_report(struct filters *filters, size_t source, const char *job, const char *matched);
+
 /* Something of this client changed: its ACLs, or its mitigations. */
 void filters_note(struct filters *filters, const char *cuid);
 void filters_run(struct filters *filters);

@@ -1,4 +1,4 @@
-/* inspect: hands admin what south, north and the store know; metrics of the whole process. */
+/* inspect: hands admin what south, north and the store know. */
 
 #include "gateway/inspect.h"
 
@@ -8,35 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
-
-#include "aggregation/inspect.h"
-#include "gateway/coap/message.h"
-
-/* ---- How long the store takes ---- */
-
-void inspection_submitted(struct inspection *inspection, uint64_t sequence)
-{
-    if (sequence <= inspection->last)
-        return; /* nothing was in the batch */
-    if (inspection->last == inspection->first)
-        inspection->first = sequence - 1;
-    inspection->last = sequence;
-    if (sequence - inspection->first > INSPECTION_SUBMITS)
-        inspection->first = sequence - INSPECTION_SUBMITS;
-    inspection->submitted_ns[sequence % INSPECTION_SUBMITS] = uv_hrtime();
-}
-
-void inspection_committed(struct inspection *inspection, uint64_t sequence)
-{
-    uint64_t now = uv_hrtime();
-
-    while (inspection->first < inspection->last && inspection->first < sequence) {
-        inspection->first++;
-        metrics_observe(&inspection->commits,
-                        (double)(now - inspection->submitted_ns[inspection->first % INSPECTION_SUBMITS]) / 1e9);
-    }
-}
 
 /* ---- Lists ---- */
 
@@ -71,7 +42,7 @@ static void sessions_end(void *walk)
     southbound_walk_end(walk);
 }
 
-static size_t target_of(void *arg, bool mitigator, size_t index)
+size_t inspection_target(void *arg, bool mitigator, size_t index)
 {
     const struct targets *targets = ((const struct inspection *)arg)->targets;
 
@@ -90,7 +61,7 @@ static bool upstream(void *arg, size_t index, struct admin_upstream *out)
     const struct inspection *inspection = arg;
     struct northbound_upstream upstream;
 
-    if (!northbound_upstream(inspection->northbound, target_of(arg, false, index), &upstream))
+    if (!northbound_upstream(inspection->northbound, inspection_target(arg, false, index), &upstream))
         return false;
     *out = (struct admin_upstream){
         .name = upstream.name,
@@ -105,20 +76,32 @@ static bool upstream(void *arg, size_t index, struct admin_upstream *out)
     return true;
 }
 
-/* ---- Alerts and certificates ---- */
-
-static const char *const alert_events[INSPECTION_ALERTS] = {
-    "conflict",     "cuid-collision", "failover", "hop-limit",        "nat-unmapped",
-    "part-refused", "recursion",      "store",    "withdraw-refused", "other"};
-
-void inspection_alert(struct inspection *inspection, const char *event)
+static void tallies(void *arg, struct admin_tallies *out)
 {
-    size_t i = 0;
+    const struct inspection *inspection = arg;
+    const struct southbound_counters *counters = southbound_counters(inspection->southbound);
 
-    while (i < INSPECTION_ALERTS - 1 && strcmp(alert_events[i], event) != 0)
-        i++;
-    inspection->alerts[i]++;
+    for (unsigned i = 0; i < ADMIN_STANDINGS; i++) {
+        out->sessions[i].state = southbound_standing_name(i);
+        out->sessions[i].udp = counters->sessions[i][0];
+        out->sessions[i].tcp = counters->sessions[i][1];
+    }
+    out->store_failing = store_failing(inspection->store);
 }
+_Static_assert(ADMIN_STANDINGS == SOUTHBOUND_STANDINGS, "tallies of each standing");
+
+static void dropped(void *arg, bool mitigator, size_t index, uint64_t *bytes, uint64_t *pkts)
+{
+    const struct inspection *inspection = arg;
+    const struct config *config = inspection->config;
+    const struct inspection_record *record = inspection_record(
+        inspection, mitigator, mitigator ? config->mitigators[index].name : config->upstreams[index].name);
+
+    *bytes = record ? record->bytes : 0;
+    *pkts = record ? record->pkts : 0;
+}
+
+/* ---- Certificates ---- */
 
 /* Blocks on the file. */
 static void note_certificate(struct inspection_certificates *out, const char *file)
@@ -144,117 +127,16 @@ static void note_certificate(struct inspection_certificates *out, const char *fi
     X509_free(certificate);
 }
 
-/* ---- Metrics ---- */
+/* ---- Attacks ---- */
 
-static void of_south(struct inspection *inspection, struct metrics *out)
+static json_t *attacks(void *arg)
 {
-    static const char *const methods[] = {"other", "GET", "POST", "PUT", "DELETE", "FETCH", "PATCH", "iPATCH"};
-    const struct southbound_counters *counters = southbound_counters(inspection->southbound);
-    char code[8];
-
-    metrics_family(out, "dotsgw_sessions", METRICS_GAUGE, "Sessions of clients that are up, by state.");
-    metrics_sample(out, "dotsgw_sessions", (double)counters->served, "state", "served", NULL);
-    metrics_sample(out, "dotsgw_sessions", (double)(counters->sessions - counters->served), "state", "refused", NULL);
-    metrics_family(out, "dotsgw_handshakes_total", METRICS_COUNTER, "Handshakes of clients that succeeded.");
-    metrics_sample(out, "dotsgw_handshakes_total", (double)counters->sessions_up[0], "transport", "udp", NULL);
-    metrics_sample(out, "dotsgw_handshakes_total", (double)counters->sessions_up[1], "transport", "tcp", NULL);
-    metrics_single(out, "dotsgw_handshakes_failed_total", METRICS_COUNTER, "Handshakes of clients that failed.",
-                   (double)counters->handshakes_failed);
-    metrics_single(out, "dotsgw_sessions_ended_total", METRICS_COUNTER, "Sessions of clients that have ended.",
-                   (double)counters->sessions_down);
-    metrics_single(out, "dotsgw_heartbeats_missed_total", METRICS_COUNTER,
-                   "Heartbeats to clients that were not answered before the next one.",
-                   (double)counters->heartbeats_missed);
-    metrics_single(out, "dotsgw_signals_lost_total", METRICS_COUNTER,
-                   "Clients whose signal was lost: their preconfigured mitigations were activated.",
-                   (double)counters->signals_lost);
-    metrics_single(out, "dotsgw_requests_resolving", METRICS_GAUGE, "Requests that wait for DNS.",
-                   (double)counters->resolving);
-    metrics_family(out, "dotsgw_requests_total", METRICS_COUNTER, "Requests of clients, by method.");
-    for (size_t i = 0; i < 8; i++)
-        metrics_sample(out, "dotsgw_requests_total", (double)counters->requests[i], "method", methods[i], NULL);
-    metrics_family(out, "dotsgw_responses_total", METRICS_COUNTER, "Responses to clients, by CoAP code.");
-    for (unsigned i = 0; i < 256; i++) {
-        if (!counters->responses[i])
-            continue;
-        snprintf(code, sizeof(code), "%u.%02u", DOTS_CODE_CLASS(i), DOTS_CODE_DETAIL(i));
-        metrics_sample(out, "dotsgw_responses_total", (double)counters->responses[i], "code", code, NULL);
-    }
+    return detectors_list(((const struct inspection *)arg)->detectors);
 }
 
-#define UPSTREAM_FAMILY(NAME, TYPE, HELP, VALUE)                                                   \
-    do {                                                                                           \
-        metrics_family(out, (NAME), (TYPE), (HELP));                                               \
-        for (size_t i = 0; i < inspection->config->upstream_count; i++)                            \
-            if (northbound_upstream(inspection->northbound, target_of(inspection, false, i), &up)) \
-                metrics_sample(out, (NAME), (double)(VALUE), "upstream", up.name, NULL);           \
-    } while (0)
-
-static void of_north(struct inspection *inspection, struct metrics *out)
+static void report_attack(void *arg, struct http_exchange *exchange, const json_t *body, const char *peer)
 {
-    struct northbound_upstream up;
-
-    UPSTREAM_FAMILY("dotsgw_upstream_up", METRICS_GAUGE, "1: sessions to this upstream are up, or none is needed.",
-                    strcmp(up.state, "down") != 0);
-    UPSTREAM_FAMILY("dotsgw_upstream_sessions", METRICS_GAUGE, "Sessions to this upstream that are up.", up.sessions);
-    UPSTREAM_FAMILY("dotsgw_upstream_links", METRICS_GAUGE, "Sessions to this upstream that are wanted.", up.links);
-    UPSTREAM_FAMILY("dotsgw_upstream_outages_total", METRICS_COUNTER,
-                    "Times that no session to this upstream could be had.", up.outages);
-    UPSTREAM_FAMILY("dotsgw_upstream_redirect_loops_total", METRICS_COUNTER,
-                    "Times that this upstream redirected in a circle.", up.redirect_loops);
-    UPSTREAM_FAMILY("dotsgw_upstream_rtt_seconds", METRICS_GAUGE,
-                    "Smoothed round-trip time of the shared session; 0: no estimate.", up.rtt_us / 1e6);
-    UPSTREAM_FAMILY("dotsgw_upstream_mitigations", METRICS_GAUGE, "Mitigations that are active at this upstream.",
-                    relay_target_active(inspection->relay, target_of(inspection, false, i)));
-}
-
-static double resident(void)
-{
-    char text[128] = "";
-    FILE *file = fopen("/proc/self/statm", "re");
-    char *end = NULL;
-
-    if (!file)
-        return 0;
-    if (!fgets(text, sizeof(text), file))
-        text[0] = '\0';
-    fclose(file);
-    strtoull(text, &end, 10);
-    return (double)strtoull(end, NULL, 10) * (double)sysconf(_SC_PAGESIZE);
-}
-
-static void metrics(void *arg, struct metrics *out)
-{
-    struct inspection *inspection = arg;
-    struct relay_totals totals;
-
-    relay_totals(inspection->relay, &totals);
-    metrics_family(out, "dotsgw_build_info", METRICS_GAUGE, "1, under the version of this program.");
-    metrics_sample(out, "dotsgw_build_info", 1, "version", DOTSGW_VERSION, NULL);
-    of_south(inspection, out);
-    of_north(inspection, out);
-    metrics_family(out, "dotsgw_alerts_total", METRICS_COUNTER, "What operators were told of requests, by event.");
-    for (size_t i = 0; i < INSPECTION_ALERTS; i++)
-        metrics_sample(out, "dotsgw_alerts_total", (double)inspection->alerts[i], "event", alert_events[i], NULL);
-    metrics_family(out, "dotsgw_certificate_expiry_seconds", METRICS_GAUGE,
-                   "When a certificate of this gateway expires, in seconds since 1970.");
-    for (size_t i = 0; i < inspection->certificates.count; i++)
-        metrics_sample(out, "dotsgw_certificate_expiry_seconds", (double)inspection->certificates.at[i].expires, "file",
-                       inspection->certificates.at[i].file, NULL);
-    metrics_single(out, "dotsgw_mitigations", METRICS_GAUGE, "Requests of clients that are held, in any state.",
-                   (double)totals.mitigations);
-    metrics_single(out, "dotsgw_mitigations_limit", METRICS_GAUGE, "Requests that are held at most.",
-                   inspection->config->limits.mitigations);
-    metrics_single(out, "dotsgw_requesters", METRICS_GAUGE, "Distinct cuids that hold requests.",
-                   (double)totals.requesters);
-    metrics_single(out, "dotsgw_bundles", METRICS_GAUGE, "Requests at upstreams and jobs at mitigators.",
-                   (double)totals.installs);
-    metrics_histogram(out, "dotsgw_store_commit_seconds", "From a change to its commit on disk.", &inspection->commits);
-    metrics_single(out, "dotsgw_store_queued_bytes", METRICS_GAUGE, "Changes that wait for the disk.",
-                   (double)store_queued(inspection->store));
-    metrics_single(out, "dotsgw_store_failing", METRICS_GAUGE, "1: commits fail, nothing new is accepted.",
-                   store_failing(inspection->store));
-    metrics_single(out, "process_resident_memory_bytes", METRICS_GAUGE, "Resident memory size in bytes.", resident());
+    detectors_report(((struct inspection *)arg)->detectors, exchange, body, peer);
 }
 
 static const struct admin_sources sources = {
@@ -262,8 +144,12 @@ static const struct admin_sources sources = {
     .sessions_next = sessions_next,
     .sessions_end = sessions_end,
     .upstream = upstream,
-    .target = target_of,
-    .metrics = metrics,
+    .target = inspection_target,
+    .metrics = inspection_metrics,
+    .tallies = tallies,
+    .dropped = dropped,
+    .attacks = attacks,
+    .report_attack = report_attack,
 };
 
 void inspection_certificates(const struct config *config, struct inspection_certificates *out)
@@ -280,16 +166,29 @@ void inspection_use(struct inspection *inspection, const struct config *config,
                     const struct inspection_certificates *certificates, struct admin *admin)
 {
     inspection->config = config;
+    inspection_forget(inspection);
     inspection->certificates = *certificates;
     admin_use(admin, config);
+}
+
+void inspection_release(struct inspection *inspection)
+{
+    free(inspection->records);
+    inspection->records = NULL;
+    inspection->record_count = 0;
 }
 
 int inspection_open(struct inspection *inspection, uv_loop_t *loop, int64_t (*now)(void), struct admin **admin,
                     char *error, size_t error_size)
 {
     const struct config *config = inspection->config;
-    struct admin_settings settings = {
-        .loop = loop, .config = config, .relay = inspection->relay, .now = now, .sources = &sources, .arg = inspection};
+    struct admin_settings settings = {.loop = loop,
+                                      .config = config,
+                                      .relay = inspection->relay,
+                                      .now = now,
+                                      .sources = &sources,
+                                      .actions = inspection->actions,
+                                      .arg = inspection};
 
     *admin = NULL;
     if (!config->admin.socket && !config->admin.metrics)

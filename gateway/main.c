@@ -78,49 +78,13 @@ static void on_end(uv_signal_t *handle, int number)
     stop(handle->data, number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
-/* READY also says that a reload is over: while there is one, its end tells the rest. */
-static void tell(struct process *process)
-{
-    if (process->stopping || process->reloading)
-        return;
-    supervisor_ready(process->supervisor, gateway_draining(process->gateway)
-                                              ? "Draining: clients are sent elsewhere (SIGUSR2 takes that back)"
-                                              : process->status);
-}
-
-static void reload(struct process *process);
-
-static void reloaded(void *arg, bool ok, const char *text)
-{
-    struct process *process = arg;
-
-    (void)ok, (void)text; /* the log has it */
-    process->reloading = false;
-    tell(process);
-    if (process->again)
-        reload(process);
-}
-
-static void reload(struct process *process)
-{
-    if (process->stopping)
-        return;
-    process->again = gateway_reload(process->gateway, "SIGHUP", reloaded, process) != 0;
-    if (process->again)
-        return;
-    process->reloading = true;
-    supervisor_reloading(process->supervisor);
-}
-
 static void on_hangup(uv_signal_t *handle, int number)
 {
-    (void)number;
-    reload(handle->data);
-}
+    struct process *process = handle->data;
 
-static void drained(void *arg)
-{
-    stop(arg, "drained");
+    (void)number;
+    if (!process->stopping)
+        process->again = gateway_reload(process->gateway, "SIGHUP", NULL, NULL) != 0;
 }
 
 static void on_drain(uv_signal_t *handle, int number)
@@ -130,10 +94,35 @@ static void on_drain(uv_signal_t *handle, int number)
     if (process->stopping)
         return;
     if (number == SIGUSR1)
-        gateway_drain(process->gateway, "SIGUSR1", drained, process);
+        gateway_drain(process->gateway, "SIGUSR1");
     else
         gateway_undrain(process->gateway, "SIGUSR2");
-    tell(process);
+}
+
+/* READY also says that a reload is over. */
+static void changed(void *arg)
+{
+    struct process *process = arg;
+
+    if (process->stopping)
+        return;
+    if (gateway_reloading(process->gateway)) {
+        if (!process->reloading)
+            supervisor_reloading(process->supervisor);
+        process->reloading = true;
+        return;
+    }
+    process->reloading = false;
+    supervisor_ready(process->supervisor, gateway_draining(process->gateway)
+                                              ? "Draining: clients are sent elsewhere (dotsgwctl undrain takes it back)"
+                                              : process->status);
+    if (process->again)
+        process->again = gateway_reload(process->gateway, "SIGHUP", NULL, NULL) != 0;
+}
+
+static void drained(void *arg)
+{
+    stop(arg, "drained");
 }
 
 /* Everything that needs privileges or other processes is done by now. */
@@ -179,7 +168,9 @@ static void serve(struct process *process, const char *name)
     }
     log_notice("start", "dotsgw %s as %s", DOTSGW_VERSION, name);
     snprintf(process->status, sizeof(process->status), "Serving as %s", name);
-    tell(process);
+    gateway_observe(process->gateway,
+                    &(struct gateway_observer){.changed = changed, .drained = drained, .arg = process});
+    changed(process);
     uv_run(&process->loop, UV_RUN_DEFAULT);
 }
 

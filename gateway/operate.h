@@ -20,8 +20,17 @@ typedef void gateway_reload_h(void *arg, bool ok, const char *text);
  */
 int gateway_reload(struct gateway *gateway, const char *why, gateway_reload_h *done, void *arg);
 
-/* Begins a drain. drained comes when it is over: then the gateway is to be closed. Again: nothing. */
-void gateway_drain(struct gateway *gateway, const char *why, void (*drained)(void *arg), void *arg);
+/* Begins a drain. Again: nothing. */
+void gateway_drain(struct gateway *gateway, const char *why);
 /* Ends it before that: who comes is served again. */
 void gateway_undrain(struct gateway *gateway, const char *why);
 bool gateway_draining(const struct gateway *gateway);
+bool gateway_reloading(const struct gateway *gateway);
+
+/* What the process around the gateway does with it; on the loop thread. */
+struct gateway_observer {
+    void (*changed)(void *arg); /* a reload or a drain has begun or ended, whoever asked for it */
+    void (*drained)(void *arg); /* it is over: the gateway is to be closed */
+    void *arg;
+};
+void gateway_observe(struct gateway *gateway, const struct gateway_observer *observer); /* copied */

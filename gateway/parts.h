@@ -9,6 +9,7 @@
 #include "gateway/assemble.h"
 #include "gateway/clock.h"
 #include "gateway/data_upstreams.h"
+#include "gateway/detectors/detectors.h"
 #include "gateway/filters.h"
 #include "gateway/inspect.h"
 #include "gateway/operate.h"
@@ -45,6 +46,7 @@ struct gateway {
     struct filters *filters;
     struct northbound *northbound;
     struct admin *admin; /* NULL: not configured */
+    struct detectors *detectors;
     struct inspection inspection;
     uv_timer_t timer;     /* the relay's next deadline */
     uv_prepare_t prepare; /* sets it, once a turn */
@@ -53,8 +55,7 @@ struct gateway {
     struct reload *reload; /* under way */
     bool draining;
     int64_t drain_until_ms;
-    void (*on_drained)(void *arg);
-    void *drain_arg;
+    struct gateway_observer observer;
     unsigned closing; /* parts that have not closed yet */
     bool close_asked; /* when the reload that is under way allows it */
     void (*on_closed)(void *arg);
@@ -72,9 +73,18 @@ struct driver *gateway_driver_open(struct gateway *gateway, const struct config_
                                    char *error, size_t error_size);
 /* A driver of a gateway that goes on. */
 void gateway_driver_close(struct driver *driver);
+/* Effects of the relay; arg is the gateway. */
+void gateway_job_start(void *arg, struct install *install);
+void gateway_job_stop(void *arg, struct install *install);
 
 /* reload.c */
 extern const struct relay_reviewer gateway_reviewer; /* its arg is set by the user */
 /* Something is leaving, or drained: look after it now and then. */
 void gateway_look_after(struct gateway *gateway);
-void gateway_drain_look(struct gateway *gateway); /* drain.c */
+
+/* operators.c */
+extern const struct admin_actions gateway_actions; /* their arg is the inspection */
+
+/* drain.c */
+void gateway_drain_look(struct gateway *gateway);
+void gateway_tell_observer(const struct gateway *gateway); /* that something has changed */

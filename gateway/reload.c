@@ -26,6 +26,7 @@ struct reload {
     struct northbound_change *north;
     struct data_change *data;
     struct northbound_data_change *data_north;
+    struct detectors_change *detectors;
     struct inspection_certificates certificates;
     struct policy *policy; /* the same */
     struct targets targets;
@@ -37,9 +38,10 @@ struct reload {
 
 /* ---- What the relay asks about those it has requests of ---- */
 
+/* The operators and the detectors are no configured clients, and stay: only their names have a space. */
 static bool reviewer_knows(void *arg, const char *client)
 {
-    return southbound_knows(((struct gateway *)arg)->southbound, client);
+    return strchr(client, ' ') || southbound_knows(((struct gateway *)arg)->southbound, client);
 }
 
 static bool reviewer_allows(void *arg, const struct requester *requester, const struct wire_target *target)
@@ -71,7 +73,8 @@ static void prepare(uv_work_t *work)
     } else if (!(reload->south = southbound_prepare(gateway->southbound, reload->config, text, sizeof(text))) ||
                !(reload->north = northbound_prepare(reload->config, text, sizeof(text))) ||
                !(reload->data = data_prepare(gateway->data, reload->config, text, sizeof(text))) ||
-               !(reload->data_north = northbound_data_prepare(reload->config, text, sizeof(text)))) {
+               !(reload->data_north = northbound_data_prepare(reload->config, text, sizeof(text))) ||
+               !(reload->detectors = detectors_prepare(gateway->detectors, reload->config, text, sizeof(text)))) {
         snprintf(reload->text, sizeof(reload->text), "%s: %s", reload->file, text);
     } else {
         snprintf(reload->text, sizeof(reload->text), "%s: %s", reload->file,
@@ -109,25 +112,6 @@ static bool is_new(const struct reload *reload, size_t place)
            (place >= before->count || before->at[place].kind == TARGET_FREE);
 }
 
-/* As another client of an upstream we would have another account there, and what the data channel has under the old one
- * is not moved. */
-static int check_data_channels(const struct reload *reload, char *error, size_t error_size)
-{
-    for (size_t i = 0; i < reload->targets.count; i++) {
-        const struct target *target = &reload->targets.at[i];
-
-        if (!is_new(reload, i) || target->kind != TARGET_UPSTREAM ||
-            !reload->config->upstreams[target->index].data.given)
-            continue;
-        snprintf(error, error_size,
-                 "upstream %s: its certificate has another key than before, and with a data channel to it that needs a "
-                 "restart",
-                 target->name);
-        return -1;
-    }
-    return 0;
-}
-
 static int plan(struct reload *reload, char *error, size_t error_size)
 {
     snprintf(error, error_size, "out of memory");
@@ -142,8 +126,6 @@ static int plan(struct reload *reload, char *error, size_t error_size)
                  "in a minute, or restart");
         return -1;
     }
-    if (check_data_channels(reload, error, error_size) != 0)
-        return -1;
     snprintf(error, error_size, "out of memory");
     reload->policy = calloc(1, sizeof(*reload->policy));
     if (!reload->policy || policy_make(reload->policy, reload->config, &reload->targets) != 0)
@@ -237,6 +219,7 @@ static void swap(struct reload *reload)
     reload->targets = targets;
     data_upstreams_apply(gateway->data_upstreams, reload->data_north, &gateway->policy->relay);
     hand_filters(gateway, &targets);
+    detectors_apply(gateway->detectors, reload->detectors);
     northbound_start(gateway->northbound);
     log_configure(gateway->config->log.level, gateway->config->log.format);
     inspection_use(&gateway->inspection, gateway->config, &reload->certificates, gateway->admin);
@@ -276,6 +259,7 @@ static void dispose(uv_work_t *work)
     northbound_change_free(reload->north);
     data_change_free(reload->data);
     northbound_data_change_free(reload->data_north);
+    detectors_change_free(reload->detectors);
     gateway_policy_free(reload->policy);
     config_free(reload->config);
     free(reload->targets.at);
@@ -295,10 +279,12 @@ static void disposed(uv_work_t *work, int status)
     memcpy(text, reload->text, sizeof(text));
     gateway->reload = NULL;
     free(reload);
-    if (closing)
-        gateway_close(gateway, gateway->on_closed, gateway->arg);
     if (done)
         done(arg, ok, text);
+    if (!closing)
+        gateway_tell_observer(gateway);
+    else
+        gateway_close(gateway, gateway->on_closed, gateway->arg);
 }
 
 static void prepared(uv_work_t *work, int status)
@@ -341,7 +327,13 @@ int gateway_reload(struct gateway *gateway, const char *why, gateway_reload_h *d
     reload->work.data = reload;
     gateway->reload = reload;
     uv_queue_work(gateway->loop, &reload->work, prepare, prepared);
+    gateway_tell_observer(gateway);
     return 0;
+}
+
+bool gateway_reloading(const struct gateway *gateway)
+{
+    return gateway->reload;
 }
 
 /* ---- Afterwards: what leaves ---- */

@@ -16,7 +16,7 @@ static const struct relay_requester operators = {
 
 /* ---- Requests that wait for the relay ---- */
 
-static struct held *hold(struct call *call, uint32_t mid)
+struct held *held_begin(struct call *call, uint32_t mid)
 {
     struct held *held = call->admin->held_count < ADMIN_HELD_MAX ? malloc(sizeof(*held)) : NULL;
 
@@ -31,7 +31,7 @@ static struct held *hold(struct call *call, uint32_t mid)
     return held;
 }
 
-static struct http_exchange *let_go(struct admin *admin, void *wanted, uint32_t *mid)
+struct http_exchange *held_end(struct admin *admin, void *wanted, uint32_t *mid)
 {
     struct http_exchange *exchange;
     struct held *held;
@@ -64,7 +64,7 @@ static const char *conflict_text(const struct relay_answer *answer)
 bool admin_answer(struct admin *admin, void *wanted, const struct relay_answer *answer)
 {
     uint32_t mid = 0;
-    struct http_exchange *exchange = admin ? let_go(admin, wanted, &mid) : NULL;
+    struct http_exchange *exchange = admin ? held_end(admin, wanted, &mid) : NULL;
     unsigned status = answer->code == 400 || answer->code == 403 || answer->code == 409 ? (unsigned)answer->code : 503;
 
     if (!exchange)
@@ -81,7 +81,7 @@ bool admin_answer(struct admin *admin, void *wanted, const struct relay_answer *
 bool admin_ignore(struct admin *admin, void *wanted)
 {
     uint32_t mid;
-    struct http_exchange *exchange = admin ? let_go(admin, wanted, &mid) : NULL;
+    struct http_exchange *exchange = admin ? held_end(admin, wanted, &mid) : NULL;
 
     if (exchange)
         reply_error(exchange, 503, "the gateway is shutting down");
@@ -158,9 +158,11 @@ void act_mitigate(struct call *call)
     if (!scope->has_trigger)
         scope->trigger = true;
     put.mid = next_mid(call->admin);
-    put.exchange = hold(call, put.mid);
+    put.exchange = held_begin(call, put.mid);
     if (put.exchange) {
-        log_notice("operator-mitigate", "mid %u, by %s", put.mid, call->request->peer->text);
+        put.requester.request = log_request();
+        log_notice("operator-mitigate", LOG_REQUEST " mid %u, by %s", put.requester.request, put.mid,
+                   call->request->peer->text);
         relay_put(settings->relay, settings->now(), &put);
     }
     wire_free(message);
@@ -181,6 +183,7 @@ void act_withdraw(struct call *call)
 {
     const struct admin_settings *settings = &call->admin->settings;
     struct requester *requester = relay_requester_find(settings->relay, operators.cdid, operators.cuid);
+    struct relay_requester asking = operators;
     struct held *held;
     uint64_t mid;
 
@@ -189,11 +192,13 @@ void act_withdraw(struct call *call)
         reply_error(call->exchange, 404, "the operators have no request %.40s", call->parameter);
         return;
     }
-    held = hold(call, (uint32_t)mid);
+    held = held_begin(call, (uint32_t)mid);
     if (!held)
         return;
-    log_notice("operator-withdraw", "mid %u, by %s", (unsigned)mid, call->request->peer->text);
-    relay_delete(settings->relay, settings->now(), &operators, (uint32_t)mid, held);
+    asking.request = log_request();
+    log_notice("operator-withdraw", LOG_REQUEST " mid %u, by %s", asking.request, (unsigned)mid,
+               call->request->peer->text);
+    relay_delete(settings->relay, settings->now(), &asking, (uint32_t)mid, held);
 }
 
 /* ---- Somebody's request ---- */

@@ -2,14 +2,14 @@
  * admin: what operators see of a running gateway, and what they ask of it.
  *
  * Words: the *control socket* is HTTP with JSON on a Unix socket (docs/admin-api.yaml), for which the permissions of
- * its file are the access control; the *metrics port* is read-only; a *source* is a function through which admin reads
- * what only other parts know; an *event* is one line of the log, or a change of a mitigation, as `dotsgwctl watch` has
- * it.
- * Called by assemble on the loop thread. It reads the relay, and asks it for what operators ask for; it knows neither
- * side.
+ * its file are the access control; the *metrics port* is read-only, and has a page for people besides the metrics; a
+ * *source* is a function through which admin reads what only other parts know; an *event* is one line of the log, or a
+ * change of a mitigation, as `dotsgwctl watch` has it. Called by assemble on the loop thread. It reads the relay, and
+ * asks it for what operators ask for; it knows neither side.
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +18,7 @@
 #include "aggregation/relay.h"
 #include "gateway/admin/metrics.h"
 #include "gateway/config/config.h"
+#include "gateway/http/http.h"
 
 /* The client, in the relay, to which the operators' own requests belong: no configured client can have a space in its
  * name. */
@@ -41,6 +42,16 @@ struct admin_upstream {
     uint64_t ups, outages;
 };
 
+#define ADMIN_STANDINGS 4u
+
+struct admin_tallies {
+    struct {
+        const char *state; /* as of a session */
+        size_t udp, tcp;
+    } sessions[ADMIN_STANDINGS];
+    bool store_failing;
+};
+
 /* What other parts know; filled in by assemble. */
 struct admin_sources {
     void *(*sessions_begin)(void *arg); /* a walk over many turns; NULL: out of memory */
@@ -50,6 +61,25 @@ struct admin_sources {
     /* Which target of the relay an upstream or a mitigator of the configuration is; SIZE_MAX: none. */
     size_t (*target)(void *arg, bool mitigator, size_t index);
     void (*metrics)(void *arg, struct metrics *out);
+    void (*tallies)(void *arg, struct admin_tallies *out);
+    /* What an upstream or a mitigator of the configuration said it has dropped since the start. */
+    void (*dropped)(void *arg, bool mitigator, size_t index, uint64_t *bytes, uint64_t *pkts);
+    json_t *(*attacks)(void *arg); /* a new reference; NULL: out of memory */
+    /* Ends the exchange, now or later. */
+    void (*report_attack)(void *arg, struct http_exchange *exchange, const json_t *body, const char *peer);
+};
+
+typedef void admin_reloaded_h(void *arg, bool ok, const char *text);
+
+/* What operators ask of the gateway as a whole; filled in by assemble, with the arg of the sources. */
+struct admin_actions {
+    /* -1: one is under way. done comes on a later turn of the loop. */
+    int (*reload)(void *arg, admin_reloaded_h *done, void *done_arg);
+    void (*drain)(void *arg, bool on);
+    bool (*draining)(void *arg);
+    /* Sends a client (NULL: all of them) to the server of redirect; or no longer. -1: there is no such client. */
+    int (*redirect)(void *arg, const char *client, bool on);
+    bool (*redirected)(void *arg, const char *client); /* NULL: all of them */
 };
 
 struct admin_settings {
@@ -58,6 +88,7 @@ struct admin_settings {
     struct relay *relay;
     int64_t (*now)(void);
     const struct admin_sources *sources;
+    const struct admin_actions *actions;
     void *arg;
 };
 

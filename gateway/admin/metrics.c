@@ -109,13 +109,12 @@ void metrics_single(struct metrics *metrics, const char *name, enum metrics_type
     metrics_sample(metrics, name, value, NULL);
 }
 
-void metrics_histogram(struct metrics *metrics, const char *name, const char *help,
-                       const struct metrics_histogram *histogram)
+void metrics_buckets(struct metrics *metrics, const char *name, const struct metrics_histogram *histogram,
+                     const char *label, const char *label_value)
 {
     char part[128], bound[32];
     uint64_t sum = 0;
 
-    metrics_family(metrics, name, METRICS_HISTOGRAM, help);
     snprintf(part, sizeof(part), "%s_bucket", name);
     for (size_t i = 0; i < METRICS_BUCKETS; i++) {
         sum += histogram->buckets[i];
@@ -123,10 +122,17 @@ void metrics_histogram(struct metrics *metrics, const char *name, const char *he
             snprintf(bound, sizeof(bound), "%g", bounds[i]);
         else
             snprintf(bound, sizeof(bound), "+Inf");
-        metrics_sample(metrics, part, (double)sum, "le", bound, NULL);
+        metrics_sample(metrics, part, (double)sum, "le", bound, label, label_value, NULL);
     }
     snprintf(part, sizeof(part), "%s_sum", name);
-    metrics_sample(metrics, part, histogram->sum, NULL);
+    metrics_sample(metrics, part, histogram->sum, label, label_value, NULL);
     snprintf(part, sizeof(part), "%s_count", name);
-    metrics_sample(metrics, part, (double)histogram->count, NULL);
+    metrics_sample(metrics, part, (double)histogram->count, label, label_value, NULL);
+}
+
+void metrics_histogram(struct metrics *metrics, const char *name, const char *help,
+                       const struct metrics_histogram *histogram)
+{
+    metrics_family(metrics, name, METRICS_HISTOGRAM, help);
+    metrics_buckets(metrics, name, histogram, NULL, NULL);
 }

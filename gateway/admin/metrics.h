@@ -35,3 +35,6 @@ void metrics_single(struct metrics *metrics, const char *name, enum metrics_type
 /* A whole family. */
 void metrics_histogram(struct metrics *metrics, const char *name, const char *help,
                        const struct metrics_histogram *histogram);
+/* The samples of one histogram of a family, under one label; label NULL: none. */
+void metrics_buckets(struct metrics *metrics, const char *name, const struct metrics_histogram *histogram,
+                     const char *label, const char *label_value);

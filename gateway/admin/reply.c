@@ -7,17 +7,31 @@
 
 #include "gateway/admin/state.h"
 
-static const struct http_header json_header[] = {{"content-type", "application/json"}, {"cache-control", "no-store"}};
+static const struct http_header json_header[] = {{"content-type", "application/json"},
+                                                 {"cache-control", "no-store"},
+                                                 {"x-content-type-options", "nosniff"},
+                                                 {"cross-origin-resource-policy", "same-origin"}};
 
-void reply_json(struct http_exchange *exchange, unsigned status, json_t *body)
+/* Takes body. */
+static void reply(struct http_exchange *exchange, unsigned status, json_t *body, size_t flags)
 {
-    char *text = body ? json_dumps(body, JSON_INDENT(2)) : NULL;
+    char *text = body ? json_dumps(body, flags) : NULL;
 
     json_decref(body);
     if (text)
-        http_respond_with(exchange, status, json_header, 2, text, strlen(text), free, text);
+        http_respond_with(exchange, status, json_header, 4, text, strlen(text), free, text);
     else
-        http_respond(exchange, 503, json_header, 2, "{\"error\": \"out of memory\"}", 26);
+        http_respond(exchange, 503, json_header, 4, "{\"error\": \"out of memory\"}", 26);
+}
+
+void reply_json(struct http_exchange *exchange, unsigned status, json_t *body)
+{
+    reply(exchange, status, body, JSON_INDENT(2));
+}
+
+void reply_compact(struct http_exchange *exchange, json_t *body)
+{
+    reply(exchange, 200, body, JSON_COMPACT);
 }
 
 void reply_error(struct http_exchange *exchange, unsigned status, const char *format, ...)

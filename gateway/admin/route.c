@@ -37,7 +37,16 @@ const struct route admin_routes[] = {
     {.method = "POST", .path = "/activation", .call = act_activate, MEMBERS("cdid", "cuid", "mid")},
     {.method = "POST", .path = "/recursion", .call = act_recurse, MEMBERS("cdid", "cuid", "mid", "on")},
     {.method = "POST", .path = "/mitigator-status", .call = act_mitigator_status, MEMBERS("job", "status")},
+    {.method = "POST", .path = "/reload", .call = act_reload},
+    {.method = "POST", .path = "/drain", .call = act_drain, MEMBERS("on")},
+    {.method = "POST", .path = "/redirection", .call = act_redirect, MEMBERS("client", "on")},
     {.method = "PUT", .path = "/log-level", .call = act_log_level, MEMBERS("level")},
+    {.method = "GET", .path = "/attacks", .call = show_attacks},
+    {.method = "POST",
+     .path = "/attacks",
+     .call = act_report_attack,
+     MEMBERS("detector", "target", "pps", "bps", "connections", "sources", "target-protocol", "target-port-range",
+             "ended")},
     {0},
 };
 

@@ -29,16 +29,7 @@ static void on_control_gone(void *arg, struct http_exchange *exchange)
 
 static void on_metrics(void *arg, struct http_exchange *exchange, const struct http_request *request)
 {
-    struct admin *admin = arg;
-
-    if (strcmp(request->path, "/metrics") != 0)
-        reply_error(exchange, 404, "here is /metrics only");
-    else if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0)
-        reply_error(exchange, 405, "this port is read-only");
-    else if (admin->ends)
-        reply_error(exchange, 503, "the gateway is shutting down");
-    else
-        reply_metrics(admin, exchange);
+    web_call(arg, exchange, request);
 }
 
 static const struct http_handlers control_handlers = {.request = on_control, .gone = on_control_gone};
@@ -67,6 +58,10 @@ static int open_metrics(struct admin *admin, char *error, size_t error_size)
     char address[64];
 
     snprintf(address, sizeof(address), "%.*s", (int)(colon - text) - 2 * brackets, text + brackets);
+    admin->metrics_local = strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+    admin->history = history_open(admin);
+    if (!admin->history)
+        return -1; /* the sentence is there */
     admin->metrics = http_open(admin->settings.loop, &settings, &metrics_handlers, admin, error, error_size);
     if (!admin->metrics)
         return -1;
@@ -127,6 +122,10 @@ void admin_close(struct admin *admin, void (*on_closed)(void *arg), void *arg)
     admin->arg = arg;
     admin->closing = 1;
     watch_close(admin, wake_closed);
+    if (admin->history) {
+        admin->closing++;
+        history_close(admin->history, part_closed, admin);
+    }
     if (admin->control) {
         admin->closing++;
         http_close(admin->control, GRACE_MS, part_closed, admin);

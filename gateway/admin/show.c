@@ -52,17 +52,20 @@ void show_status(struct call *call)
 {
     const struct admin *admin = call->admin;
     const struct config *config = admin->settings.config;
+    const struct admin_actions *actions = admin->settings.actions;
     struct relay_totals totals;
 
     relay_totals(admin->settings.relay, &totals);
-    reply_json(call->exchange, 200,
-               json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name", config->gateway.name, "version",
-                         DOTSGW_VERSION, "domain-side", config->gateway.domain_side_server ? "server" : "client",
-                         "uptime-seconds", (json_int_t)((admin->settings.now() - admin->started_ms) / 1000),
-                         "clients-configured", (json_int_t)config->client_count, "upstreams-configured",
-                         (json_int_t)config->upstream_count, "mitigators-configured",
-                         (json_int_t)config->mitigator_count, "requesters", (json_int_t)totals.requesters,
-                         "mitigations", (json_int_t)totals.mitigations, "installed", (json_int_t)totals.installs));
+    reply_json(
+        call->exchange, 200,
+        json_pack(
+            "{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name", config->gateway.name, "version",
+            DOTSGW_VERSION, "domain-side", config->gateway.domain_side_server ? "server" : "client", "draining",
+            actions->draining(admin->settings.arg), "redirecting-all", actions->redirected(admin->settings.arg, NULL),
+            "uptime-seconds", (json_int_t)((admin->settings.now() - admin->started_ms) / 1000), "clients-configured",
+            (json_int_t)config->client_count, "upstreams-configured", (json_int_t)config->upstream_count,
+            "mitigators-configured", (json_int_t)config->mitigator_count, "requesters", (json_int_t)totals.requesters,
+            "mitigations", (json_int_t)totals.mitigations, "installed", (json_int_t)totals.installs));
 }
 
 static json_t *prefix_list(const struct config_prefixes *prefixes)
@@ -79,12 +82,13 @@ static json_t *prefix_list(const struct config_prefixes *prefixes)
     return list;
 }
 
-json_t *view_client(const struct config_client *client)
+json_t *view_client(const struct config_client *client, bool redirected)
 {
-    return json_pack("{s:s, s:s?, s:o, s:I, s:I, s:I, s:b}", "name", client->name, "domain", client->domain, "prefixes",
-                     prefix_list(&client->prefixes), "prefix-count", (json_int_t)client->prefixes.count,
+    return json_pack("{s:s, s:s?, s:o, s:I, s:I, s:I, s:b, s:b}", "name", client->name, "domain", client->domain,
+                     "prefixes", prefix_list(&client->prefixes), "prefix-count", (json_int_t)client->prefixes.count,
                      "mitigations-max", (json_int_t)client->limits.mitigations, "requests-per-second",
-                     (json_int_t)client->limits.requests_per_second, "supplies-cdid", client->supplies_cdid);
+                     (json_int_t)client->limits.requests_per_second, "supplies-cdid", client->supplies_cdid,
+                     "redirected", redirected);
 }
 
 /* ---- Upstreams and mitigators ---- */
@@ -94,6 +98,15 @@ static size_t active_at(const struct admin *admin, bool mitigator, size_t index)
     const struct admin_settings *settings = &admin->settings;
 
     return relay_target_active(settings->relay, settings->sources->target(settings->arg, mitigator, index));
+}
+
+static void add_dropped(const struct admin *admin, json_t *object, bool mitigator, size_t index)
+{
+    uint64_t bytes, pkts;
+
+    admin->settings.sources->dropped(admin->settings.arg, mitigator, index, &bytes, &pkts);
+    json_object_set_new(object, "bytes-dropped", json_integer((json_int_t)bytes));
+    json_object_set_new(object, "pkts-dropped", json_integer((json_int_t)pkts));
 }
 
 static json_t *view_upstream(const struct admin *admin, const struct admin_upstream *upstream, size_t index)
@@ -109,12 +122,13 @@ static json_t *view_upstream(const struct admin *admin, const struct admin_upstr
 
     if (object && upstream->rtt_us)
         json_object_set_new(object, "rtt-ms", json_real((double)upstream->rtt_us / 1000));
+    if (object)
+        add_dropped(admin, object, false, index);
     return object;
 }
 
-void show_upstreams(struct call *call)
+json_t *view_upstreams(const struct admin *admin)
 {
-    const struct admin *admin = call->admin;
     const struct admin_settings *settings = &admin->settings;
     json_t *list = json_array();
     struct admin_upstream upstream;
@@ -125,11 +139,20 @@ void show_upstreams(struct call *call)
     for (size_t i = 0; i < settings->config->mitigator_count; i++) {
         const struct config_mitigator *mitigator = &settings->config->mitigators[i];
 
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:I}", "name", mitigator->name, "kind", "mitigator",
-                                              "state", "up", "server", mitigator->exec ? mitigator->exec : "the log",
-                                              "active", (json_int_t)active_at(admin, true, i)));
+        json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:I}", "name", mitigator->name, "kind", "mitigator", "state",
+                                   "up", "server", mitigator->exec ? mitigator->exec : "the log", "active",
+                                   (json_int_t)active_at(admin, true, i));
+
+        if (object)
+            add_dropped(admin, object, true, i);
+        json_array_append_new(list, object);
     }
-    reply_json(call->exchange, 200, json_pack("{s:o}", "upstreams", list));
+    return list;
+}
+
+void show_upstreams(struct call *call)
+{
+    reply_json(call->exchange, 200, json_pack("{s:o}", "upstreams", view_upstreams(call->admin)));
 }
 
 /* ---- Configuration: what is in force; no key, and no name of a file with one ---- */

@@ -31,6 +31,24 @@ enum dots_down {
     DOTS_DOWN_REFUSED,   /* nobody there: ICMP unreachable, TCP refused */
 };
 
+/* Why a peer did not get through the handshake with us as server. */
+enum dots_handshake_failure {
+    DOTS_HANDSHAKE_TIMEOUT,      /* it went silent or away; so does one with a wrong PSK over DTLS, which drops what it
+                                    cannot      decrypt */
+    DOTS_HANDSHAKE_PSK_IDENTITY, /* nobody has this PSK identity */
+    DOTS_HANDSHAKE_PSK_KEY,      /* its key is another one */
+    DOTS_HANDSHAKE_NO_CERTIFICATE,      /* it sent none */
+    DOTS_HANDSHAKE_CERTIFICATE,         /* it does not verify */
+    DOTS_HANDSHAKE_CERTIFICATE_EXPIRED, /* or is not valid yet */
+    DOTS_HANDSHAKE_PARAMETERS,          /* no version, cipher or group in common */
+    DOTS_HANDSHAKE_REFUSED,             /* it refused us: an alert */
+    DOTS_HANDSHAKE_LIMIT,               /* of sessions, of handshakes, or of its address */
+    DOTS_HANDSHAKE_OTHER,
+    DOTS_HANDSHAKE_FAILURES,
+};
+/* "timeout", "psk-identity", ...: for metrics. */
+const char *dots_handshake_failure_name(enum dots_handshake_failure failure);
+
 enum dots_nack { DOTS_NACK_TIMEOUT, DOTS_NACK_RESET, DOTS_NACK_NOT_DELIVERABLE };
 
 struct dots_handlers {
@@ -47,7 +65,8 @@ struct dots_handlers {
     /* A confirmable request failed, or our notification was answered with a Reset (token of it). */
     void (*nack)(void *arg, struct dots_session *session, const struct dots_token *token, enum dots_nack reason);
     /* A peer did not get through the handshake with us as server (for counting, logging). */
-    void (*handshake_failed)(void *arg, const struct sockaddr *peer, const char *text);
+    void (*handshake_failed)(void *arg, const struct sockaddr *peer, enum dots_handshake_failure failure,
+                             const char *text);
 };
 
 /* PEM files, read once in dots_endpoint_open; or PSK (client side). NULL where not used. */
@@ -192,6 +211,8 @@ struct dots_exchange *dots_hold(struct dots_exchange *exchange);
 void dots_drop(struct dots_exchange *exchange); /* no answer (RFC 9132 section 4.4.3: silently ignored) */
 const struct dots_token *dots_exchange_token(const struct dots_exchange *exchange);
 struct dots_session *dots_exchange_session(const struct dots_exchange *exchange);
+enum dots_method dots_exchange_method(const struct dots_exchange *exchange); /* of the request */
+uint64_t dots_exchange_number(const struct dots_exchange *exchange); /* of the request, for its lines in the log */
 
 /* A notification (RFC 7641), always non-confirmable (RFC 9132 section 4.4.2.1). path and query are
  * those of the observed request, for the blocks that follow the first. response->observe is set by

@@ -22,7 +22,10 @@ static void report(const struct handshake *handshake)
         return;
     char why[160];
     handshake_why(handshake, why, sizeof why);
-    endpoint->handlers->handshake_failed(endpoint->arg, (const struct sockaddr *)&handshake->peer, why);
+    /* TLS 1.3 goes on with a certificate, which is what such a client refuses. */
+    bool stranger = handshake->psk_unknown && handshake->failure == DOTS_HANDSHAKE_REFUSED;
+    endpoint->handlers->handshake_failed(endpoint->arg, (const struct sockaddr *)&handshake->peer,
+                                         stranger ? DOTS_HANDSHAKE_PSK_IDENTITY : handshake->failure, why);
 }
 
 /* A peer that answers at once is refused within the first SSL_connect(): libcoap frees the SSL before it says so. */
@@ -103,10 +106,11 @@ void handshake_why(const struct handshake *handshake, char *text, size_t size)
         snprintf(text, size, "the peer went silent or away before the handshake was complete");
 }
 
-static void note(struct handshake *handshake, const char *doing, const char *cause)
+static void note(struct handshake *handshake, enum dots_handshake_failure failure, const char *doing, const char *cause)
 {
     if (handshake->cause != NULL || cause == NULL)
         return;
+    handshake->failure = failure;
     handshake->doing = doing;
     handshake->cause = cause;
 }
@@ -190,12 +194,62 @@ static void start(SSL *ssl, coap_session_t *coap)
         tls_client(ssl, handshake->session);
 }
 
+const char *dots_handshake_failure_name(enum dots_handshake_failure failure)
+{
+    static const char *const names[DOTS_HANDSHAKE_FAILURES] = {
+        [DOTS_HANDSHAKE_TIMEOUT] = "timeout",
+        [DOTS_HANDSHAKE_PSK_IDENTITY] = "psk-identity",
+        [DOTS_HANDSHAKE_PSK_KEY] = "psk-key",
+        [DOTS_HANDSHAKE_NO_CERTIFICATE] = "no-certificate",
+        [DOTS_HANDSHAKE_CERTIFICATE] = "certificate",
+        [DOTS_HANDSHAKE_CERTIFICATE_EXPIRED] = "certificate-expired",
+        [DOTS_HANDSHAKE_PARAMETERS] = "parameters",
+        [DOTS_HANDSHAKE_REFUSED] = "refused-by-peer",
+        [DOTS_HANDSHAKE_LIMIT] = "limit",
+        [DOTS_HANDSHAKE_OTHER] = "other",
+    };
+    return names[failure];
+}
+
+static enum dots_handshake_failure of_verification(long result)
+{
+    return result == X509_V_ERR_CERT_HAS_EXPIRED || result == X509_V_ERR_CERT_NOT_YET_VALID
+               ? DOTS_HANDSHAKE_CERTIFICATE_EXPIRED
+               : DOTS_HANDSHAKE_CERTIFICATE;
+}
+
+static enum dots_handshake_failure of_error(const struct handshake *handshake, unsigned long error)
+{
+    switch (ERR_GET_REASON(error)) {
+    case SSL_R_PSK_IDENTITY_NOT_FOUND:
+        return DOTS_HANDSHAKE_PSK_IDENTITY;
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+        return DOTS_HANDSHAKE_NO_CERTIFICATE;
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_UNKNOWN_PROTOCOL:
+    case SSL_R_VERSION_TOO_LOW:
+    case SSL_R_VERSION_TOO_HIGH:
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_NO_SHARED_CIPHER:
+    case SSL_R_NO_SHARED_GROUPS:
+    case SSL_R_NO_SUITABLE_KEY_SHARE:
+    case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
+        return DOTS_HANDSHAKE_PARAMETERS;
+    case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
+    case SSL_R_DIGEST_CHECK_FAILED:
+    case SSL_R_BINDER_DOES_NOT_VERIFY:
+        return handshake->psk ? DOTS_HANDSHAKE_PSK_KEY : DOTS_HANDSHAKE_OTHER;
+    default:
+        return DOTS_HANDSHAKE_OTHER;
+    }
+}
+
 static void note_alert(const SSL *ssl, struct handshake *handshake, int where, int alert)
 {
     const char *text = SSL_alert_desc_string_long(alert);
     if (where & SSL_CB_READ) {
         if ((alert & 0xff) != SSL_AD_CLOSE_NOTIFY)
-            note(handshake, "the peer says: ", text);
+            note(handshake, DOTS_HANDSHAKE_REFUSED, "the peer says: ", text);
         else if (handshake->session != NULL)
             handshake->session->goodbye = true;
         return;
@@ -204,9 +258,10 @@ static void note_alert(const SSL *ssl, struct handshake *handshake, int where, i
         return;
     long verified = SSL_get_verify_result(ssl);
     if (verified != X509_V_OK)
-        note(handshake, "the peer's certificate: ", X509_verify_cert_error_string(verified));
-    note(handshake, "", ERR_reason_error_string(ERR_peek_last_error()));
-    note(handshake, "we refused: ", text);
+        note(handshake, of_verification(verified), "the peer's certificate: ", X509_verify_cert_error_string(verified));
+    unsigned long error = ERR_peek_last_error();
+    note(handshake, of_error(handshake, error), "", ERR_reason_error_string(error));
+    note(handshake, DOTS_HANDSHAKE_OTHER, "we refused: ", text);
 }
 
 static void finish(const SSL *ssl, struct handshake *handshake)
@@ -249,11 +304,11 @@ int handshake_hello(SSL *ssl, int *alert, void *arg)
         return SSL_CLIENT_HELLO_ERROR;
     struct dots_endpoint *endpoint = handshake->endpoint;
     if (endpoint->server_sessions >= endpoint->sessions_max)
-        note(handshake, "", "the limit of sessions is reached");
+        note(handshake, DOTS_HANDSHAKE_LIMIT, "", "the limit of sessions is reached");
     else if (endpoint->handshakes > endpoint->handshakes_max)
-        note(handshake, "", "the limit of handshakes under way is reached");
+        note(handshake, DOTS_HANDSHAKE_LIMIT, "", "the limit of handshakes under way is reached");
     else if (!source_limit_allows(endpoint->sources, (const struct sockaddr *)&handshake->peer, uv_now(endpoint->loop)))
-        note(handshake, "", "too many handshakes per second from this address");
+        note(handshake, DOTS_HANDSHAKE_LIMIT, "", "too many handshakes per second from this address");
     else
         return SSL_CLIENT_HELLO_SUCCESS;
     return SSL_CLIENT_HELLO_ERROR;

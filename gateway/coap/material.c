@@ -6,6 +6,7 @@
  * showing that: so after a change each handshake is given the one of now (tls_show).
  */
 #include "gateway/coap/private.h"
+#include "gateway/tls/tls.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -22,48 +23,6 @@ struct dots_material {
     size_t psk_key_length;
     uint8_t digest[32];
 };
-
-static const char *openssl_reason(void)
-{
-    unsigned long code = ERR_peek_error(); /* the first is the cause, later ones say where it led */
-    const char *reason = ERR_reason_error_string(code);
-    if (ERR_SYSTEM_ERROR(code))
-        reason = strerror(ERR_GET_REASON(code));
-    return reason != NULL ? reason : "not usable";
-}
-
-static int load_failed(const char *what, const char *file, char *error, size_t error_size)
-{
-    snprintf(error, error_size, "%s: %s: %s", file, what, openssl_reason());
-    ERR_clear_error();
-    return -1;
-}
-
-static int load_certificate(SSL_CTX *context, const struct dots_credentials *credentials, char *error,
-                            size_t error_size)
-{
-    if (SSL_CTX_use_certificate_chain_file(context, credentials->certificate) != 1)
-        return load_failed("no certificate chain in PEM", credentials->certificate, error, error_size);
-    if (credentials->private_key == NULL) {
-        snprintf(error, error_size, "%s: a certificate needs its private key", credentials->certificate);
-        return -1;
-    }
-    if (SSL_CTX_use_PrivateKey_file(context, credentials->private_key, SSL_FILETYPE_PEM) != 1)
-        return load_failed("no private key in PEM that fits the certificate", credentials->private_key, error,
-                           error_size);
-    return 0;
-}
-
-static int load_anchors(SSL_CTX *context, const char *file, char *error, size_t error_size)
-{
-    if (SSL_CTX_load_verify_file(context, file) != 1)
-        return load_failed("no trust anchors in PEM", file, error, error_size);
-    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
-    if (names == NULL)
-        return load_failed("no trust anchors in PEM", file, error, error_size);
-    SSL_CTX_set_client_CA_list(context, names); /* takes them */
-    return 0;
-}
 
 /* ---- What it is, in 32 bytes ---- */
 
@@ -137,10 +96,11 @@ static int load(struct dots_material *material, const struct dots_credentials *c
     material->loaded = SSL_CTX_new(TLS_method());
     if (material->loaded == NULL || copy_psk(material, credentials) != 0)
         return -1;
-    if (credentials->certificate != NULL && load_certificate(material->loaded, credentials, error, error_size) != 0)
+    if (credentials->certificate != NULL && tls_load_certificate(material->loaded, credentials->certificate,
+                                                                 credentials->private_key, error, error_size) != 0)
         return -1;
     if (credentials->trust_anchors != NULL &&
-        load_anchors(material->loaded, credentials->trust_anchors, error, error_size) != 0)
+        tls_load_anchors(material->loaded, credentials->trust_anchors, error, error_size) != 0)
         return -1;
     return set_digest(material);
 }

@@ -118,8 +118,10 @@ struct handshake {
     struct dots_session *session; /* client: from the start; server: once it is up */
     bool server, datagrams, done, counted;
     bool resumed, psk; /* psk: the callback gave a key just now */
+    bool psk_unknown;  /* it had none for a name that was no ticket */
     char *psk_identity;
-    const char *doing, *cause;   /* static texts: what failed first */
+    const char *doing, *cause; /* static texts: what failed first */
+    enum dots_handshake_failure failure;
     struct buf_mem_st *messages; /* OpenSSL's, DTLS: lives as long as the SSL */
     struct sockaddr_in6 peer;
 };
@@ -252,6 +254,7 @@ struct dots_exchange {
     struct dots_exchange *next, **back; /* the session's held ones */
     coap_pdu_t *pdu;                    /* libcoap's response, inside the callback only */
     const struct dots_request *request; /* inside the callback only */
+    uint64_t number;                    /* in the log */
     bool gone;                          /* answered, held or dropped */
     bool confirmable;
     uint8_t method;

@@ -5,6 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A ticket is random bytes. */
+static bool is_name(const char *identity)
+{
+    while (*identity >= ' ' && *identity != 0x7f)
+        identity++;
+    return *identity == '\0';
+}
+
 /* SSL_set_psk_server_callback. In TLS 1.3 OpenSSL asks here about tickets, too, which nobody knows. */
 unsigned psk_for_client(SSL *ssl, const char *identity, unsigned char *key, unsigned size)
 {
@@ -17,6 +25,8 @@ unsigned psk_for_client(SSL *ssl, const char *identity, unsigned char *key, unsi
     const struct dots_endpoint *endpoint = handshake->endpoint;
     size_t key_length = 0;
     const uint8_t *known = endpoint->psk_lookup(endpoint->arg, identity, length, &key_length);
+    if (known == NULL)
+        handshake->psk_unknown = handshake->psk_unknown || is_name(identity);
     if (known == NULL || key_length == 0 || key_length > size)
         return 0;
     char *copy = strdup(identity);

@@ -225,9 +225,19 @@ const struct dots_token *dots_exchange_token(const struct dots_exchange *exchang
     return &exchange->token;
 }
 
+uint64_t dots_exchange_number(const struct dots_exchange *exchange)
+{
+    return exchange->number;
+}
+
 struct dots_session *dots_exchange_session(const struct dots_exchange *exchange)
 {
     return exchange->session;
+}
+
+enum dots_method dots_exchange_method(const struct dots_exchange *exchange)
+{
+    return (enum dots_method)exchange->method;
 }
 
 int dots_notify(struct dots_session *session, const struct dots_token *token, const struct dots_request *observed,

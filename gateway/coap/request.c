@@ -6,6 +6,7 @@
 
 #include "gateway/coap/blockwise.h"
 #include "gateway/coap/tokens.h"
+#include "gateway/log/log.h"
 
 /* Answers on the spot, without the handler. */
 static void answer(struct dots_exchange *exchange, uint8_t code, const char *text, uint32_t size1)
@@ -102,7 +103,7 @@ void request_handle(coap_resource_t *resource, coap_session_t *coap, const coap_
     if (session == NULL || !session_heard(session))
         return;
     dots_session_ref(session);
-    struct dots_exchange exchange = {.session = session, .pdu = response};
+    struct dots_exchange exchange = {.session = session, .pdu = response, .number = log_request()};
     struct dots_request request = {.exchange = &exchange};
     struct dots_block block1 = {0};
     coap_bin_const_t token = coap_pdu_get_token(pdu);

@@ -168,6 +168,42 @@ struct config_server_limits {
     uint32_t data_connections;            /* of the data channel; default 1024 */
 };
 
+/* Who reports attacks. */
+#define CONFIG_TOKENS_MAX 2u /* of one detector: one that goes and one that comes */
+struct config_detector {
+    char *name;
+    struct config_prefixes targets; /* what it may name */
+    char *san;                      /* of its certificate; NULL: none */
+    bool has_spki;
+    uint8_t spki[32];
+    uint32_t targets_max;                  /* that are held at once; default 1000 */
+    uint32_t requests_per_second;          /* default 100; a burst of twice that */
+    uint8_t tokens[CONFIG_TOKENS_MAX][32]; /* SHA-256 of each, from admin.detectors.tokens-file */
+    unsigned token_count;
+};
+
+enum config_figure { CONFIG_PPS, CONFIG_BPS, CONFIG_CONNECTIONS, CONFIG_SOURCES, CONFIG_FIGURES };
+
+/* True when all the figures that are given are reached; 0: not given. */
+struct config_condition {
+    uint64_t figures[CONFIG_FIGURES];
+};
+
+/* What is asked for when detectors report that. */
+struct config_attack_rule {
+    char *name;
+    struct config_strings detectors; /* whose reports; none: of all */
+    struct config_prefixes targets;  /* only these; none: all that the detector may name */
+    struct config_condition *when;   /* any of them is true; none: any report */
+    size_t when_count;
+    struct config_condition *until; /* none of them is true any more; key until-below */
+    size_t until_count;
+    uint32_t hold_ms, release_ms, silence_ms;
+    uint32_t lifetime; /* s */
+    uint8_t length4, length6;
+    bool narrow; /* only the protocols and ports that are reported */
+};
+
 struct config {
     char *file; /* as given, for messages */
     struct {
@@ -209,6 +245,10 @@ struct config {
     struct {
         char *socket, *metrics, *detectors_listen, *detectors_tokens;
     } admin;
+    struct config_detector *detectors;
+    size_t detector_count;
+    struct config_attack_rule *attack_rules;
+    size_t attack_rule_count;
     struct {
         enum log_level level;
         enum log_format format;

@@ -98,7 +98,8 @@ static int add(struct config_difference *out, enum config_change_kind kind, cons
 
 /* The name is the first member of every item. */
 _Static_assert(offsetof(struct config_client, name) == 0 && offsetof(struct config_upstream, name) == 0 &&
-                   offsetof(struct config_mitigator, name) == 0,
+                   offsetof(struct config_mitigator, name) == 0 && offsetof(struct config_detector, name) == 0 &&
+                   offsetof(struct config_attack_rule, name) == 0,
                "an item begins with its name");
 
 static const char *name_of(const void *item)
@@ -255,8 +256,10 @@ static bool same_upstreams(const struct config *before, const struct config *aft
 {
     const struct config_key *list = config_keys_root;
 
-    while (strcmp(list->name, "upstreams") != 0)
+    while (list->name && strcmp(list->name, "upstreams") != 0)
         list++;
+    if (!list->name) /* it is there: for tools that do not know the table */
+        return false;
     if (before->upstream_count != after->upstream_count)
         return false;
     for (size_t i = 0; i < before->upstream_count; i++) {

@@ -221,7 +221,8 @@ static const struct config_key keys_limits[] = {
 
 static const struct config_key keys_detectors[] = {
     KEY("listen", endpoint, FIELD(config, admin.detectors_listen), "HTTPS; may only report attacks", .required = true),
-    KEY("tokens-file", file, FIELD(config, admin.detectors_tokens), "who may report", .required = true),
+    KEY("tokens-file", file, FIELD(config, admin.detectors_tokens),
+        "tokens of detectors, a line for each: its name, and the token or its SHA-256"),
     {0},
 };
 
@@ -229,7 +230,8 @@ static const struct config_key keys_admin[] = {
     /* 107: what fits into struct sockaddr_un. */
     KEY("socket", path, FIELD(config, admin.socket), "control socket; its permissions are the access control",
         .max = 107),
-    KEY("metrics", endpoint, FIELD(config, admin.metrics), "read-only metrics over HTTP"),
+    KEY("metrics", endpoint, FIELD(config, admin.metrics),
+        "read-only: metrics and a page for people over HTTP, without credentials (docs/control.md)"),
     KEY("detectors", map, PARENT, "attack reports from detectors", .keys = keys_detectors),
     {0},
 };
@@ -281,6 +283,11 @@ const struct config_key config_keys_root[] = {
         .keys = keys_redirect),
     KEY("limits", map, FIELD(config, limits), "limits of the whole gateway", .keys = keys_limits),
     KEY("admin", map, PARENT, "operators' interfaces", .keys = keys_admin),
+    KEY("detectors", list, ENTRIES(config, detectors, detector_count), "who reports attacks", .of = &config_type_map,
+        .keys = config_keys_detector, .max = 64, .check = config_rule_detector),
+    KEY("attack-rules", list, ENTRIES(config, attack_rules, attack_rule_count),
+        "what is asked for when detectors report what", .of = &config_type_map, .keys = config_keys_attack_rule,
+        .max = 64, .check = config_rule_attack),
     KEY("log", map, PARENT, "what is logged and how", .keys = keys_log),
     {0},
 };

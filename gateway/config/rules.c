@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "gateway/config/certificate.h"
-#include "gateway/config/unimplemented.h"
 #include "gateway/config/unique.h"
 
 #define CUIDS 16u           /* of a client */
@@ -161,7 +160,9 @@ static int all_unique(struct loader *loader, const struct node *root, const stru
 
     if (names_unique(loader, &unique, "client", config_node_find(root, "clients")) == 0 &&
         names_unique(loader, &unique, "upstream", config_node_find(root, "upstreams")) == 0 &&
-        names_unique(loader, &unique, "mitigator", config_node_find(root, "mitigators")) == 0)
+        names_unique(loader, &unique, "mitigator", config_node_find(root, "mitigators")) == 0 &&
+        names_unique(loader, &unique, "detector", config_node_find(root, "detectors")) == 0 &&
+        names_unique(loader, &unique, "attack rule", config_node_find(root, "attack-rules")) == 0)
         result = 0;
     for (size_t i = 0; result == 0 && i < config->client_count; i++)
         result = identities_unique(loader, &unique, &config->clients[i]);
@@ -300,8 +301,6 @@ int config_rule_config(struct loader *loader, const struct node *root, struct co
 {
     const struct node *entry = config_node_find(root, "upstreams"), *nat = config_node_find(root, "nat");
 
-    if (config_unimplemented_check(loader, root, config) != 0)
-        return -1;
     if (config->listener_count == 0 && config->upstream_count == 0)
         return config_fault(loader, root, "listeners and upstreams are both missing: give at least one of them");
     if (listeners_apart(loader, config_node_find(root, "listeners"), config) != 0 ||
@@ -314,5 +313,5 @@ int config_rule_config(struct loader *loader, const struct node *root, struct co
             return -1;
     if (someone_owns(loader, config_node_find(root, "fan-out"), config) != 0)
         return -1;
-    return all_unique(loader, root, config);
+    return all_unique(loader, root, config) == 0 ? config_rule_detectors(loader, root, config) : -1;
 }

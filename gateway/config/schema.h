@@ -61,6 +61,8 @@ extern const struct config_type config_type_map, config_type_list;
 /* Numbers and words (scalar.c). */
 extern const struct config_type config_type_integer, config_type_decimal, config_type_boolean, config_type_seconds,
     config_type_milliseconds, config_type_choice, config_type_transports;
+/* Rates and numbers of many digits (quantity.c); uint64_t. */
+extern const struct config_type config_type_quantity;
 /* Names and addresses (name.c); all but prefix and hash are char *. */
 extern const struct config_type config_type_name, config_type_host, config_type_fqdn, config_type_address,
     config_type_endpoint, config_type_san, config_type_identity, config_type_uri, config_type_prefix, config_type_hash;
@@ -69,8 +71,9 @@ extern const struct config_type config_type_path, config_type_file, config_type_
 /* Session parameters (session.c). */
 extern const struct config_type config_type_range, config_type_decimal_range;
 
-extern const struct config_key config_keys_root[];    /* keys.c; base struct config */
-extern const struct config_key config_keys_session[]; /* session.c; base struct config */
+extern const struct config_key config_keys_root[];                                /* keys.c; base struct config */
+extern const struct config_key config_keys_session[];                             /* session.c; base struct config */
+extern const struct config_key config_keys_detector[], config_keys_attack_rule[]; /* keys_detectors.c */
 
 /* Reads a mapping by its table into base. map NULL: the defaults alone, for a mapping left out;
  * where is the place for messages. */

@@ -1,5 +1,6 @@
 /* tls: credentials, ALPN and resumption of the HTTPS listeners (RFC 9113 section 9.2, RFC 8783 section 3.1). */
 #include "gateway/http/private.h"
+#include "gateway/tls/tls.h"
 
 #include <openssl/err.h>
 #include <openssl/rand.h>
@@ -38,50 +39,10 @@ const struct protocol *tls_protocol(const SSL *ssl)
     return length == 2 ? &protocol_http2 : &protocol_http1;
 }
 
-static const char *openssl_reason(void)
-{
-    unsigned long code = ERR_peek_error(); /* the first is the cause, later ones say where it led */
-    const char *reason = ERR_reason_error_string(code);
-    if (ERR_SYSTEM_ERROR(code))
-        reason = strerror(ERR_GET_REASON(code));
-    return reason != NULL ? reason : "not usable";
-}
-
 void tls_failure(char *text, size_t size)
 {
-    snprintf(text, size, "%s", ERR_peek_error() != 0 ? openssl_reason() : "the connection ended");
+    snprintf(text, size, "%s", ERR_peek_error() != 0 ? tls_reason() : "the connection ended");
     ERR_clear_error();
-}
-
-static int load_failed(const char *what, const char *file, char *error, size_t error_size)
-{
-    snprintf(error, error_size, "%s: %s: %s", file, what, openssl_reason());
-    ERR_clear_error();
-    return -1;
-}
-
-static int load_certificate(SSL_CTX *context, const struct http_tls *tls, char *error, size_t error_size)
-{
-    if (SSL_CTX_use_certificate_chain_file(context, tls->certificate) != 1)
-        return load_failed("no certificate chain in PEM", tls->certificate, error, error_size);
-    if (tls->private_key == NULL) {
-        snprintf(error, error_size, "%s: a certificate needs its private key", tls->certificate);
-        return -1;
-    }
-    if (SSL_CTX_use_PrivateKey_file(context, tls->private_key, SSL_FILETYPE_PEM) != 1)
-        return load_failed("no private key in PEM that fits the certificate", tls->private_key, error, error_size);
-    return 0;
-}
-
-static int load_anchors(SSL_CTX *context, const char *file, char *error, size_t error_size)
-{
-    if (SSL_CTX_load_verify_file(context, file) != 1)
-        return load_failed("no trust anchors in PEM", file, error, error_size);
-    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
-    if (names == NULL)
-        return load_failed("no trust anchors in PEM", file, error, error_size);
-    SSL_CTX_set_client_CA_list(context, names); /* takes them */
-    return 0;
 }
 
 static int set_clients(SSL_CTX *context, const struct http_tls *tls, char *error, size_t error_size)
@@ -100,7 +61,7 @@ static int set_clients(SSL_CTX *context, const struct http_tls *tls, char *error
     SSL_CTX_set_max_cert_list(context, CERTIFICATE_LIST_MAX);
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context),
                                 X509_V_FLAG_PARTIAL_CHAIN); /* any anchor, not only roots */
-    return load_anchors(context, tls->trust_anchors, error, error_size);
+    return tls_load_anchors(context, tls->trust_anchors, error, error_size);
 }
 
 /* Tickets are sealed with keys of their context: those of before a reload, with what was trusted then, do not count.
@@ -146,9 +107,9 @@ SSL_CTX *tls_new(const struct http_tls *tls, char *error, size_t error_size)
     ERR_clear_error();
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     if (context == NULL || set_profile(context) != 0) {
-        snprintf(error, error_size, "OpenSSL refuses the profile of the HTTP server: %s", openssl_reason());
+        snprintf(error, error_size, "OpenSSL refuses the profile of the HTTP server: %s", tls_reason());
         ERR_clear_error();
-    } else if (load_certificate(context, tls, error, error_size) == 0 &&
+    } else if (tls_load_certificate(context, tls->certificate, tls->private_key, error, error_size) == 0 &&
                set_clients(context, tls, error, error_size) == 0) {
         return context;
     }

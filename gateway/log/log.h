@@ -8,7 +8,9 @@
  */
 #pragma once
 
+#include <inttypes.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
@@ -22,6 +24,11 @@ bool log_enabled(enum log_level level);
 /* Hands every line that is written to an observer as well, on whatever thread it is written; the observer must not log.
  * After log_observe has returned, the observer of before is not called any more. NULL: none. */
 void log_observe(void (*observer)(void *arg, enum log_level level, const char *event, const char *message), void *arg);
+
+/* The number of a request that has just come: its lines have it on all its legs, from 1 up in each run of the process.
+ * "r17" is how it is written: log_debug("answer", LOG_REQUEST " client %s: ...", number, name). */
+#define LOG_REQUEST "r%" PRIu64
+uint64_t log_request(void);
 
 /* Writes one line: time (RFC 3339, UTC, ms), priority prefix for journald when stderr is a journal
  * stream, level, event, message. Control characters in the message are escaped. */

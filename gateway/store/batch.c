@@ -8,7 +8,7 @@
 #define FIRST_CAPACITY 512u
 
 struct header {
-    uint32_t table, put, key_length, value_length;
+    uint32_t table, kind, key_length, value_length;
 };
 
 struct batch *batch_new(void)
@@ -51,7 +51,7 @@ static void append(struct batch *batch, const void *bytes, size_t length)
 
 int batch_add(struct batch *batch, const struct change *change)
 {
-    struct header header = {(uint32_t)change->table, change->put, (uint32_t)change->key_length,
+    struct header header = {(uint32_t)change->table, (uint32_t)change->kind, (uint32_t)change->key_length,
                             (uint32_t)change->value_length};
     if (reserve(batch, sizeof header + change->key_length + change->value_length) != 0)
         return -ENOMEM;
@@ -70,7 +70,7 @@ bool batch_next(const struct batch *batch, size_t *offset, struct change *change
     memcpy(&header, at, sizeof header);
     at += sizeof header;
     *change = (struct change){
-        .put = header.put != 0,
+        .kind = (enum change_kind)header.kind,
         .table = (enum store_table)header.table,
         .key = (const char *)at,
         .key_length = header.key_length,

@@ -17,12 +17,14 @@ struct batch {
     uint8_t *changes;
 };
 
+enum change_kind { CHANGE_DELETE, CHANGE_PUT, CHANGE_DELETE_RANGE };
+
 struct change {
-    bool put; /* else delete */
+    enum change_kind kind;
     enum store_table table;
     const char *key;
     size_t key_length;
-    const uint8_t *value;
+    const uint8_t *value; /* of a range: the key that it ends before */
     size_t value_length;
 };
 

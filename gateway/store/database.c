@@ -14,7 +14,7 @@
 
 struct database {
     sqlite3 *sqlite;
-    sqlite3_stmt *begin, *put, *delete, *commit;
+    sqlite3_stmt *begin, *put, *delete, *delete_range, *commit;
     char *path;
     char reason[512]; /* of the last commit that failed */
 };
@@ -26,6 +26,7 @@ void database_close(struct database *database)
     sqlite3_finalize(database->begin);
     sqlite3_finalize(database->put);
     sqlite3_finalize(database->delete);
+    sqlite3_finalize(database->delete_range);
     sqlite3_finalize(database->commit);
     sqlite3_close(database->sqlite); /* also brings the WAL home */
     free(database->path);
@@ -54,6 +55,8 @@ struct database *database_open(const char *path, char *error, size_t error_size)
     if (prepare(database, "BEGIN IMMEDIATE", &database->begin) != SQLITE_OK ||
         prepare(database, "INSERT OR REPLACE INTO record VALUES (?1, ?2, ?3)", &database->put) != SQLITE_OK ||
         prepare(database, "DELETE FROM record WHERE tbl = ?1 AND key = ?2", &database->delete) != SQLITE_OK ||
+        prepare(database, "DELETE FROM record WHERE tbl = ?1 AND key >= ?2 AND key < ?3", &database->delete_range) !=
+            SQLITE_OK ||
         prepare(database, "COMMIT", &database->commit) != SQLITE_OK) {
         snprintf(error, error_size, "cannot use %s: %s", path, sqlite3_errmsg(database->sqlite));
         goto fail;
@@ -110,12 +113,15 @@ static bool run(sqlite3_stmt *statement)
 
 static bool apply(struct database *database, const struct change *change)
 {
-    sqlite3_stmt *statement = change->put ? database->put : database->delete;
+    sqlite3_stmt *const statements[] = {[CHANGE_DELETE] = database->delete,
+                                        [CHANGE_PUT] = database->put,
+                                        [CHANGE_DELETE_RANGE] = database->delete_range};
+    sqlite3_stmt *statement = statements[change->kind];
     /* Never a NULL pointer: SQLite would bind NULL, not an empty blob. */
     if (sqlite3_bind_int(statement, 1, (int)change->table) != SQLITE_OK ||
         sqlite3_bind_blob(statement, 2, change->key, (int)change->key_length, SQLITE_STATIC) != SQLITE_OK)
         return false;
-    if (change->put &&
+    if (change->kind != CHANGE_DELETE &&
         sqlite3_bind_blob(statement, 3, change->value, (int)change->value_length, SQLITE_STATIC) != SQLITE_OK)
         return false;
     return run(statement);

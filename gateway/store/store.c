@@ -116,14 +116,21 @@ static int add(struct store *store, const struct change *change)
 int store_put(struct store *store, enum store_table table, const char *key, size_t key_length, const uint8_t *value,
               size_t value_length)
 {
-    struct change change = {true, table, key, key_length, value, value_length};
+    struct change change = {CHANGE_PUT, table, key, key_length, value, value_length};
     return add(store, &change);
 }
 
 int store_delete(struct store *store, enum store_table table, const char *key, size_t key_length)
 {
-    struct change change = {false, table, key, key_length, NULL, 0};
+    struct change change = {CHANGE_DELETE, table, key, key_length, NULL, 0};
     return add(store, &change);
+}
+
+int store_delete_range(struct store *store, enum store_table table, const char *first, size_t first_length,
+                       const char *end, size_t end_length)
+{
+    struct change change = {CHANGE_DELETE_RANGE, table, first, first_length, (const uint8_t *)end, end_length};
+    return end_length > STORE_KEY_MAX ? -E2BIG : add(store, &change);
 }
 
 uint64_t store_submit(struct store *store)

@@ -55,6 +55,9 @@ int store_load(struct store *store, enum store_table table,
 int store_put(struct store *store, enum store_table table, const char *key, size_t key_length, const uint8_t *value,
               size_t value_length);
 int store_delete(struct store *store, enum store_table table, const char *key, size_t key_length);
+/* All keys from first up to end, which itself stays; in the order of bytes. What is put after it in the batch stays. */
+int store_delete_range(struct store *store, enum store_table table, const char *first, size_t first_length,
+                       const char *end, size_t end_length);
 
 /* Hands the open batch to the writer, whole: after a crash all of it is there or nothing.
  * Returns its sequence (1, 2, ...); with an empty batch the sequence of the last one submitted. */

@@ -39,10 +39,50 @@ static int identify(struct account *account, const char *owner, const char *cdid
     snprintf(requester.client, sizeof(requester.client), "%s", owner);
     snprintf(requester.cdid, sizeof(requester.cdid), "%s", cdid);
     snprintf(requester.cuid, sizeof(requester.cuid), "%s", cuid);
-    if (settings->make_cuid(settings->arg, upstream->index, account->client ? &requester : NULL, made) != 0)
+    if (settings->make_cuid(settings->arg, upstream->place, account->client ? &requester : NULL, made) != 0)
         return -1;
     snprintf(account->cuid, sizeof(account->cuid), "%s", made);
     return 0;
+}
+
+/* What was sent under the cuid of before is answered yet, and compared with what is there under the new one. */
+static int name_anew(struct account *account, const char *owner, const char *cdid, const char *cuid,
+                     const char *identity_hash)
+{
+    char before[sizeof(account->cuid)];
+
+    memcpy(before, account->cuid, sizeof(before));
+    if (identify(account, owner, cdid, cuid, identity_hash) != 0)
+        return -1;
+    account->names = account->upstream->names;
+    if (strcmp(before, account->cuid) == 0)
+        return 0;
+    account->generation++;
+    account->registered = false;
+    if (before[0]) {
+        log_notice("data-cuid", "%s: aliases and ACLs of %s move from cuid %s to %s", account->upstream->config->name,
+                   account->client ? account->client_cuid : "this gateway", before, account->cuid);
+        account_dirty(account, 0);
+    }
+    return 0;
+}
+
+struct catalog_client *account_client(const struct account *account)
+{
+    struct catalog_client *client =
+        catalog_client_find(account->upstream->data->settings.catalog, account->client_cuid);
+
+    return client && client->id == account->client ? client : NULL;
+}
+
+int account_name(struct account *account)
+{
+    const struct catalog_client *client = account_client(account);
+
+    if (account->names == account->upstream->names || (account->client != 0 && !client))
+        return 0;
+    return client ? name_anew(account, client->owner, client->cdid, client->cuid, client->identity_hash)
+                  : name_anew(account, "", "", "", "");
 }
 
 struct account *account_of(struct data_upstream *upstream, uint64_t client, const char *owner, const char *cdid,
@@ -51,13 +91,14 @@ struct account *account_of(struct data_upstream *upstream, uint64_t client, cons
     struct account *account = account_find(upstream, client);
 
     if (account)
-        return account;
+        return account->names == upstream->names || name_anew(account, owner, cdid, cuid, identity_hash) == 0 ? account
+                                                                                                              : NULL;
     account = calloc(1, sizeof(*account));
     if (!account)
         return NULL;
     account->upstream = upstream;
-    account->client = upstream_is_shared(upstream) ? 0 : client;
-    if (identify(account, owner, cdid, cuid, identity_hash) != 0) {
+    account->client = account->record = upstream_is_shared(upstream) ? 0 : client;
+    if (name_anew(account, owner, cdid, cuid, identity_hash) != 0) {
         free(account);
         return NULL;
     }
@@ -66,7 +107,25 @@ struct account *account_of(struct data_upstream *upstream, uint64_t client, cons
         free(account);
         return NULL;
     }
+    held_take(account);
     return account;
+}
+
+void account_seen(struct account *account, unsigned generation, bool there)
+{
+    if (generation != account->generation)
+        return;
+    account->registered = there;
+    if (there && !account->upstream->target->identity_client)
+        held_add(account, account->cuid);
+}
+
+void account_left(struct account *account, unsigned generation)
+{
+    if (generation != account->generation)
+        return;
+    account->registered = false;
+    held_drop(account, account->cuid);
 }
 
 void account_free(struct account *account)
@@ -77,6 +136,7 @@ void account_free(struct account *account)
         DL_DELETE(upstream->to_compare, account);
     deadline_cancel(upstream->data->deadlines, &account->deadline);
     resync_drop(account);
+    counts_drop(account);
     HASH_DEL(upstream->accounts, account);
     free(account);
 }

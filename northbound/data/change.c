@@ -56,6 +56,24 @@ static bool same_portions(const struct relay_policy *a, const struct relay_polic
            (a->nat_count == 0 || memcmp(a->nat, b->nat, a->nat_count * sizeof(*a->nat)) == 0);
 }
 
+/* Other credentials are other cuids, of all or of none. */
+static void rename_accounts(struct data_upstream *upstream)
+{
+    struct account *account = upstream->accounts, *next;
+    unsigned generation;
+
+    if (!account || upstream->target->identity_client)
+        return;
+    upstream->names++;
+    generation = account->generation;
+    if (account_name(account) == 0 && account->names == upstream->names && account->generation == generation)
+        return;
+    HASH_ITER(hh, upstream->accounts, account, next)
+    {
+        account_dirty(account, 0);
+    }
+}
+
 void northbound_data_apply(struct northbound_data *data, struct northbound_data_change *change,
                            const struct relay_policy *policy)
 {
@@ -66,7 +84,8 @@ void northbound_data_apply(struct northbound_data *data, struct northbound_data_
         struct account *account, *next;
 
         upstream->config = &change->config->upstreams[upstream->index];
-        upstream->target = &policy->targets[upstream->index];
+        upstream->place = data_place(policy, upstream->config->name);
+        upstream->target = &policy->targets[upstream->place];
         restconf_renew(upstream->restconf, upstream->config, &change->credentials[upstream->index]);
         if (same)
             continue;
@@ -77,4 +96,6 @@ void northbound_data_apply(struct northbound_data *data, struct northbound_data_
     }
     data->settings.config = change->config;
     data->settings.policy = policy;
+    for (size_t i = 0; i < data->upstream_count; i++)
+        rename_accounts(&data->upstreams[i]);
 }

@@ -34,6 +34,9 @@
 #define DATA_SOON_MS INT64_C(1000)
 #define DATA_OUTAGE_MS 10000u /* a longer one may have cost the upstream what it had */
 
+#define DATA_HELD_MAX 4u
+#define DATA_CUID 23u /* of those that the gateway makes, with its NUL */
+
 struct account;
 struct data_upstream;
 
@@ -45,6 +48,7 @@ struct operation {
     struct account *account;
     enum operation_kind kind;
     bool was_registered, registering; /* when it was sent; on the way */
+    unsigned generation;              /* of the account's cuid, when it was sent */
     char *path, *body;
     const char *via;
     struct restconf_call *call;
@@ -73,10 +77,17 @@ struct account {
     char cuid[CATALOG_CUID_MAX + 1]; /* at the upstream */
     char cdid[CATALOG_CUID_MAX + 1]; /* "": none is sent */
     char client_cuid[CATALOG_CUID_MAX + 1];
-    bool registered; /* it was seen there since the last outage */
-    bool dirty;      /* something may differ */
-    size_t parts;    /* under way or waiting */
-    uint64_t serial; /* counts parts */
+    uint64_t record;                     /* the client, in the key of its record */
+    char held[DATA_HELD_MAX][DATA_CUID]; /* all of the gateway's making under which something may be there; durable */
+    size_t held_count;
+    unsigned names;            /* of the upstream, when it got its cuid */
+    unsigned generation;       /* counts its cuids */
+    bool registered;           /* it was seen there since the last outage */
+    bool dirty;                /* something may differ */
+    struct counting *counting; /* under way */
+    int64_t counted_ms;        /* when it was asked for; 0: never */
+    size_t parts;              /* under way or waiting */
+    uint64_t serial;           /* counts parts */
     struct repairing *repairing;
     struct part *waiting;        /* for repairs that are under way */
     struct deadline deadline;    /* of the next comparison */
@@ -89,7 +100,8 @@ struct data_upstream {
     struct northbound_data *data;
     const struct config_upstream *config;
     const struct relay_target *target;
-    size_t index;
+    size_t index, place; /* in config, in the policy */
+    unsigned names;      /* counts what may have changed cuids */
     struct restconf *restconf;
     bool up;
     struct account *accounts, *to_compare;
@@ -98,10 +110,18 @@ struct data_upstream {
     json_t *capabilities; /* NULL: not known */
 };
 
-/* The account for a client, made when there is none; NULL: out of memory. */
+/* The account for a client, made when there is none, under the cuid that it has by now; NULL: out of memory. */
 struct account *account_of(struct data_upstream *upstream, uint64_t client, const char *owner, const char *cdid,
                            const char *cuid, const char *identity_hash);
 struct account *account_find(const struct data_upstream *upstream, uint64_t client);
+/* Its only client; NULL: it is gone, or it is for all. */
+struct catalog_client *account_client(const struct account *account);
+/* Its cuid is as it is to be. 0, or -1 out of memory. */
+int account_name(struct account *account);
+/* Whether it is there was seen under the cuid of that generation. */
+void account_seen(struct account *account, unsigned generation, bool there);
+/* It is not there any more. */
+void account_left(struct account *account, unsigned generation);
 void account_free(struct account *account);
 bool upstream_is_shared(const struct data_upstream *upstream);
 /* Name of an entry there. */
@@ -112,6 +132,24 @@ size_t account_window(const struct account *account);
 void account_dirty(struct account *account, int64_t delay_ms); /* compare it then */
 /* What portion.h is to know; name is left to the caller. */
 struct portion_terms account_terms(const struct account *account);
+
+/* ---- held.c ---- */
+
+struct held_record {
+    uint64_t client;
+    char cuids[DATA_HELD_MAX][DATA_CUID];
+    size_t count;
+    struct held_record *next;
+    char upstream[];
+};
+
+void held_add(struct account *account, const char *cuid);
+void held_drop(struct account *account, const char *cuid);
+const char *held_former(const struct account *account); /* NULL: there is nothing but under its cuid */
+void held_take(struct account *account);                /* what was loaded for it */
+/* Accounts of those that were loaded for nobody: they are to go. */
+void held_orphans(struct data_upstream *upstream);
+void held_free(struct northbound_data *data); /* what was loaded, and nobody took */
 
 /* ---- resync.c ---- */
 
@@ -181,6 +219,11 @@ void ask_cancel(void *arg, const struct catalog_write *write);
 void ask_kept(void *arg, const struct catalog_write *write);
 void ask_drop_all(struct northbound_data *data);
 
+/* ---- counts.c ---- */
+
+bool counts_ask(void *arg, const struct catalog_client *client);
+void counts_drop(struct account *account);
+
 /* ---- capabilities.c ---- */
 
 void capabilities_ask(struct data_upstream *upstream);
@@ -188,12 +231,16 @@ const char *capabilities_all(void *arg);
 
 /* ---- northbound_data.c ---- */
 
+/* Where an upstream is in a policy. */
+size_t data_place(const struct relay_policy *policy, const char *name);
+
 struct northbound_data {
     struct northbound_data_settings settings;
     struct data_upstream *upstreams; /* those that have a data channel */
     size_t upstream_count;
     struct lane *lanes;
     struct deadline_heap *deadlines; /* of accounts */
+    struct held_record *held;        /* as loaded */
     char *capabilities;              /* what is told */
     uv_timer_t timer;
     uv_prepare_t prepare;    /* sets it, once a turn */

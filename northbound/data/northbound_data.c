@@ -14,6 +14,7 @@ static void handle_gone(struct northbound_data *data)
     if (data->handles > 0 || data->working > 0)
         return;
     deadline_heap_free(data->deadlines);
+    held_free(data);
     free(data->upstreams);
     free(data->capabilities);
     if (data->on_closed)
@@ -82,6 +83,17 @@ static void up(void *arg, uint64_t outage_ms)
     }
 }
 
+size_t data_place(const struct relay_policy *policy, const char *name)
+{
+    for (size_t i = 0; i < policy->target_count; i++) {
+        const struct relay_target *target = &policy->targets[i];
+
+        if (target->kind == RELAY_UPSTREAM && !target->disabled && strcmp(target->name, name) == 0)
+            return i;
+    }
+    return 0;
+}
+
 static int upstream_open(struct northbound_data *data, size_t index, char *error, size_t error_size)
 {
     struct data_upstream *upstream = &data->upstreams[data->upstream_count];
@@ -89,8 +101,11 @@ static int upstream_open(struct northbound_data *data, size_t index, char *error
         .loop = data->settings.loop, .config = &data->settings.config->upstreams[index], .up = up, .arg = upstream};
     char reason[384];
 
-    *upstream = (struct data_upstream){
-        .data = data, .config = settings.config, .target = &data->settings.policy->targets[index], .index = index};
+    *upstream = (struct data_upstream){.data = data,
+                                       .config = settings.config,
+                                       .index = index,
+                                       .place = data_place(data->settings.policy, settings.config->name)};
+    upstream->target = &data->settings.policy->targets[upstream->place];
     upstream->restconf = restconf_open(&settings, reason, sizeof(reason));
     if (!upstream->restconf) {
         snprintf(error, error_size, "upstream %s: data channel: %s", settings.config->name, reason);
@@ -142,16 +157,38 @@ void northbound_data_start(struct northbound_data *data)
             catalog_client_each(data->settings.catalog, add_account, upstream) != 0)
             log_error("data-memory", "%s: out of memory: not all clients' aliases and ACLs are compared",
                       upstream->config->name);
+        held_orphans(upstream);
         restconf_start(upstream->restconf);
     }
     uv_prepare_start(&data->prepare, set_timer);
     uv_unref((uv_handle_t *)&data->prepare);
 }
 
+void northbound_data_renamed(struct northbound_data *data, size_t target, const struct requester *owner)
+{
+    const struct catalog_client *client = owner ? catalog_client_find(data->settings.catalog, owner->cuid) : NULL;
+
+    for (size_t i = 0; i < data->upstream_count; i++) {
+        struct data_upstream *upstream = &data->upstreams[i];
+        struct account *account;
+
+        if (upstream->place != target || upstream->target->identity_client || (owner && !client))
+            continue;
+        upstream->names++;
+        account = account_find(upstream, client ? client->id : 0);
+        if (account)
+            account_dirty(account, 0);
+    }
+}
+
 bool northbound_data_hook(struct northbound_data *data, struct catalog_upstream *hook)
 {
-    *hook = (struct catalog_upstream){
-        .ask = ask_write, .cancel = ask_cancel, .kept = ask_kept, .capabilities = capabilities_all, .arg = data};
+    *hook = (struct catalog_upstream){.ask = ask_write,
+                                      .cancel = ask_cancel,
+                                      .kept = ask_kept,
+                                      .count = counts_ask,
+                                      .capabilities = capabilities_all,
+                                      .arg = data};
     return data->upstream_count > 0;
 }
 
@@ -177,6 +214,7 @@ static void upstream_close(struct data_upstream *upstream)
     HASH_ITER(hh, upstream->accounts, account, next)
     {
         resync_drop(account);
+        counts_drop(account);
         deadline_cancel(upstream->data->deadlines, &account->deadline);
     }
     HASH_CLEAR(hh, upstream->accounts);

@@ -17,26 +17,39 @@
 #include "aggregation/catalog_upstream.h"
 #include "aggregation/relay.h"
 #include "gateway/config/config.h"
+#include "gateway/store/store.h"
 
 struct northbound_data;
 
 struct northbound_data_settings {
     uv_loop_t *loop;
     const struct config *config;
-    const struct relay_policy *policy; /* targets[i] is upstreams[i] of config; and nat */
-    struct catalog *catalog;           /* read only */
+    const struct relay_policy *policy; /* has each upstream of config among its targets; and nat */
+    struct catalog *catalog;           /* read only, but for catalog_entry_count */
+    struct store *store;               /* NULL: nothing is kept */
     int64_t (*now)(void);              /* ms since 1970 */
     /* The cuid of the gateway's account at an upstream, as on its signal channel (RFC 8783 section 5.1); owner NULL:
-     * the one for all. 0, or -1. */
+     * the one for all. target: of the policy. 0, or -1. */
     int (*make_cuid)(void *arg, size_t target, const struct requester *owner, char cuid[23]);
+    /* What catalog_upstream.count asked for is there, or will not come; NULL: nobody asks. */
+    void (*counted)(void *arg);
     void *arg;
 };
 
 /* NULL with a sentence in error. Blocks: it reads the files of credentials. */
 struct northbound_data *northbound_data_open(const struct northbound_data_settings *settings, char *error,
                                              size_t error_size);
+/* One record of STORE_COUNTER whose key begins with NORTHBOUND_DATA_HELD, before the start. 0, or -1: it cannot be
+ * understood, or out of memory. */
+#define NORTHBOUND_DATA_HELD "data-cuid/"
+int northbound_data_load(struct northbound_data *data, const char *key, size_t key_length, const uint8_t *value,
+                         size_t length);
 /* When the catalog is loaded: everything is compared. */
 void northbound_data_start(struct northbound_data *data);
+
+/* The cuid at this target of the policy, of the gateway (owner NULL) or made for an owner, is another one: what is
+ * under the old one is moved (RFC 9132 section 4.4.1.1). */
+void northbound_data_renamed(struct northbound_data *data, size_t target, const struct requester *owner);
 
 /* True when an upstream has a data channel, and the hook is filled: nothing to be asked otherwise. */
 bool northbound_data_hook(struct northbound_data *data, struct catalog_upstream *hook);

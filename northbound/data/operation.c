@@ -1,5 +1,6 @@
 /* operation: a request that is as good as done when what it wants is so already; registers what is not. */
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,7 +91,7 @@ static void looked(void *arg, const struct transfer_response *response)
         end_with_first(operation);
         return;
     }
-    account->registered = true;
+    account_seen(account, operation->generation, true);
     account_dirty(account, DATA_SOON_MS); /* what is there is left over from before */
     end_with(operation, 200);
 }
@@ -114,7 +115,7 @@ static void registered(void *arg, const struct transfer_response *response)
     if (response->status == 0) {
         end(operation, response);
     } else if (operation->kind == OPERATION_REGISTER) {
-        account->registered = is_success(response->status);
+        account_seen(account, operation->generation, is_success(response->status));
         if (response->status == 409) {
             set_aside(operation, response);
             look(operation);
@@ -122,12 +123,13 @@ static void registered(void *arg, const struct transfer_response *response)
             end(operation, response);
         }
     } else if (is_success(response->status)) { /* it was not: what was there before is not, either */
-        account->registered = true;
+        account_seen(account, operation->generation, true);
         account_dirty(account, DATA_SOON_MS);
         if (send_own(operation) != 0)
             end_with(operation, 0);
     } else {
-        account->registered = response->status == 409;
+        if (operation->generation == account->generation)
+            account->registered = response->status == 409;
         end_with_first(operation);
     }
 }
@@ -164,6 +166,22 @@ static bool may_lack_registration(const struct operation *operation, int status)
            (status == 403 || status == 404 || status == 409);
 }
 
+/* Its answer may be that of the former cuid, which is another's: what it wants is under the new one. All that are made
+ * have the same length, and no letter of them is escaped. */
+static void follow(struct operation *operation)
+{
+    const struct account *account = operation->account;
+    const size_t start = sizeof(PATH_DATA PATH_DOTS "/dots-client=") - 1, length = DATA_CUID - 1;
+    char before[DATA_CUID];
+
+    if (operation->generation == account->generation || strlen(account->cuid) != length)
+        return;
+    snprintf(before, sizeof(before), "%s", operation->path + start);
+    for (char *at = operation->path; (at = strstr(at, before)) != NULL; at += length)
+        memcpy(at, account->cuid, length);
+    operation->generation = account->generation;
+}
+
 static void answered(void *arg, const struct transfer_response *response)
 {
     struct operation *operation = arg;
@@ -173,14 +191,15 @@ static void answered(void *arg, const struct transfer_response *response)
     if (may_lack_registration(operation, response->status)) {
         operation->registering = true;
         set_aside(operation, response);
+        follow(operation);
         if ((operation->account->registered ? send_own(operation) : send_registration(operation)) != 0)
             end_with(operation, 0);
         return;
     }
     if (operation->kind == OPERATION_PUT && is_success(response->status))
-        operation->account->registered = true;
+        account_seen(operation->account, operation->generation, true);
     if (operation->kind == OPERATION_UNREGISTER && (is_success(response->status) || response->status == 404))
-        operation->account->registered = false;
+        account_left(operation->account, operation->generation);
     if (operation->kind != OPERATION_PUT && response->status == 404)
         end(operation, &gone); /* which is what was wanted */
     else
@@ -207,6 +226,7 @@ struct operation *operation_start(struct account *account, enum operation_kind k
     }
     *operation = (struct operation){.account = account,
                                     .kind = kind,
+                                    .generation = account->generation,
                                     .path = path,
                                     .body = body,
                                     .via = via,

@@ -10,20 +10,13 @@ struct repairing {
     struct operation *leaving;     /* of an account whose client is gone */
     struct comparison *comparison; /* in the pool, then with steps */
     bool compared, acl_under_way, failed;
-    uint64_t serial; /* parts that had begun when the listing was asked for */
+    unsigned generation; /* of the cuid whose listing this is */
+    uint64_t serial;     /* parts that had begun when the listing was asked for */
     size_t next, under_way, put, deleted, refused;
     struct operation *operations[DATA_WINDOW];
 };
 
 static void run_steps(struct repairing *repairing);
-
-static struct catalog_client *client_of(const struct account *account)
-{
-    struct catalog_client *client =
-        catalog_client_find(account->upstream->data->settings.catalog, account->client_cuid);
-
-    return client && client->id == account->client ? client : NULL;
-}
 
 /* ---- Its end ---- */
 
@@ -68,7 +61,7 @@ static void finish(struct repairing *repairing)
 {
     struct account *account = repairing->account;
     struct data_upstream *upstream = account->upstream;
-    bool good = !repairing->failed, gone = account->client != 0 && !client_of(account);
+    bool good = !repairing->failed, gone = account->client != 0 && !account_client(account);
 
     if (repairing->put + repairing->deleted + repairing->refused > 0)
         log_notice("data-repaired", "%s: of its aliases and ACLs of %s, %zu put, %zu deleted, %zu refused",
@@ -177,7 +170,7 @@ static struct operation *start_put(struct repairing *repairing, const struct rep
 static bool is_stray(struct repairing *repairing, enum catalog_kind kind, const char *name)
 {
     struct account *account = repairing->account;
-    const struct catalog_client *client = account->client ? client_of(account) : NULL;
+    const struct catalog_client *client = account->client ? account_client(account) : NULL;
 
     if (repairing->serial != account->serial) {
         account->dirty = true;
@@ -299,7 +292,7 @@ static int count_entries(void *arg, struct catalog_client *client)
 static int take_wanted(const struct account *account, struct comparison *comparison)
 {
     struct catalog *catalog = account->upstream->data->settings.catalog;
-    struct catalog_client *client = account->client ? client_of(account) : NULL;
+    struct catalog_client *client = account->client ? account_client(account) : NULL;
     struct gathering gathering = {.account = account};
 
     if (client)
@@ -357,7 +350,7 @@ static void listed(void *arg, const struct transfer_response *response)
 
     repairing->call = NULL;
     if (response->status == 200 || response->status == 404) {
-        repairing->account->registered = response->status == 200;
+        account_seen(repairing->account, repairing->generation, response->status == 200);
         compare(repairing, response);
     } else if (response->status == 0) {
         fail(repairing, response->failure);
@@ -380,17 +373,67 @@ static void left(struct operation *operation, const struct transfer_response *re
 
 /* ---- Beginning ---- */
 
+static void go_on(struct repairing *repairing);
+
+/* Only what is silent, or has no time, is asked again: who refuses it has it until it expires. */
+static void left_former(void *arg, const struct transfer_response *response)
+{
+    struct repairing *repairing = arg;
+    struct account *account = repairing->account;
+    const char *former = held_former(account);
+
+    repairing->call = NULL;
+    if (response->status == 0 || response->status == 429 || response->status >= 500) {
+        fail(repairing, "it does not take the deletion of what is under a former cuid");
+        return;
+    }
+    if (former && response->status >= 300 && response->status != 404)
+        log_warning("data-cuid",
+                    "%s answers %d to the deletion of what it has under our former cuid %s; it is left to "
+                    "expire there",
+                    account->upstream->config->name, response->status, former);
+    if (former)
+        held_drop(account, former);
+    go_on(repairing);
+}
+
+static void call(struct repairing *repairing, const char *method, const char *cuid, const char *query,
+                 void (*done)(void *arg, const struct transfer_response *response))
+{
+    char *path = path_client(cuid, query);
+    const struct restconf_request request = {
+        .method = method, .path = path, .answer_max = DATA_LISTING_MAX, .timeout_ms = DATA_LISTING_TIMEOUT_MS};
+
+    if (path)
+        repairing->call = restconf_call(repairing->account->upstream->restconf, &request, done, repairing);
+    free(path);
+}
+
+/* What is under another cuid goes first (RFC 9132 section 4.4.1.1): the new entries may be too many beside the old. */
+static void go_on(struct repairing *repairing)
+{
+    struct account *account = repairing->account;
+    const char *former = held_former(account);
+
+    repairing->generation = account->generation;
+    if (former)
+        call(repairing, "DELETE", former, "", left_former);
+    else if (account->client != 0 && !account_client(account) && account->parts == 0)
+        repairing->leaving = operation_start(account, OPERATION_UNREGISTER, path_client(account->cuid, ""), NULL, NULL,
+                                             left, repairing, 0);
+    else
+        call(repairing, "GET", account->cuid, "?content=all", listed);
+    if (!repairing->leaving && !repairing->call)
+        fail(repairing, "out of memory");
+}
+
 static void begin(struct account *account)
 {
     struct repairing *repairing = calloc(1, sizeof(*repairing));
-    char *path = path_client(account->cuid, repairing ? "?content=all" : "");
-    const struct restconf_request request = {
-        .method = "GET", .path = path, .answer_max = DATA_LISTING_MAX, .timeout_ms = DATA_LISTING_TIMEOUT_MS};
 
     account->dirty = false;
-    if (!repairing || !path) {
+    if (!repairing || account_name(account) != 0) {
         free(repairing);
-        free(path);
         account_dirty(account, DATA_AGAIN_MS);
         return;
     }
@@ -398,16 +441,7 @@ static void begin(struct account *account)
     repairing->serial = account->serial;
     account->repairing = repairing;
     account->upstream->comparing++;
-    if (account->client != 0 && !client_of(account) && account->parts == 0) {
-        free(path);
-        repairing->leaving = operation_start(account, OPERATION_UNREGISTER, path_client(account->cuid, ""), NULL, NULL,
-                                             left, repairing, 0);
-    } else {
-        repairing->call = restconf_call(account->upstream->restconf, &request, listed, repairing);
-        free(path);
-    }
-    if (!repairing->leaving && !repairing->call)
-        fail(repairing, "out of memory");
+    go_on(repairing);
 }
 
 void resync_run(struct data_upstream *upstream)

@@ -100,7 +100,7 @@ static void refused(void *arg)
 static void output_received(void *arg, const char *line, size_t length, bool cut)
 {
     struct mitigator *mitigator = arg;
-    struct mitigator_report report;
+    struct mitigator_report report = {0};
     char id[JOB_ID_MAX + 1], error[160];
     if (cut) {
         output_bad(&mitigator->output, line, length, "it is too long");
@@ -112,6 +112,7 @@ static void output_received(void *arg, const char *line, size_t length, bool cut
     } else if (!mitigator->closing) {
         mitigator->report(mitigator->arg, id, &report);
     }
+    report_free(&report);
 }
 
 static void error_received(void *arg, const char *line, size_t length, bool cut)

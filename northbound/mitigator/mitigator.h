@@ -25,6 +25,9 @@ struct mitigator_report {
     enum wire_status status; /* 1, 2, 3, 4, 6 or 7; 0: counters only */
     bool has_bytes, has_bps, has_pkts, has_pps;
     uint64_t bytes_dropped, bps_dropped, pkts_dropped, pps_dropped; /* totals since the start; bytes/s, packets/s */
+    /* Of a filter: what its entries matched, a JSON object {"NAME":{"matched-packets":"n","matched-octets":"n"},...};
+     * NULL: not told. Lives for the call. */
+    char *matched;
 };
 
 typedef void mitigator_report_h(void *arg, const char *job, const struct mitigator_report *report);
@@ -61,8 +64,9 @@ struct mitigator_job {
  * "scope":{RFC 7951 target clauses},"attack-status":...}; the lifetime of a stop is 0. A filter
  * has "acl" instead of "scope". start of a
  * known id is an update, and update of an unknown one a start. Lines from it: {"id":...,"status":1, 2,
- * 3, 4, 6, 7 or its name,"bytes-dropped":"n" or n, ...}. 0, -ENOMEM, or -EINVAL: the id is malformed,
- * or mitigator_close was called. */
+ * 3, 4, 6, 7 or its name,"bytes-dropped":"n" or n, ...}; of a filter {"id":...,"aces":{"ace":[{"name":...,
+ * "statistics":{"matched-packets":"n" or n,"matched-octets":"n" or n}},...]}}. 0, -ENOMEM, or -EINVAL: the id is
+ * malformed, or mitigator_close was called. */
 int mitigator_start(struct mitigator *mitigator, const struct mitigator_job *job);
 int mitigator_update(struct mitigator *mitigator, const struct mitigator_job *job);
 void mitigator_stop(struct mitigator *mitigator, const char *id);

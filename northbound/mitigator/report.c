@@ -1,8 +1,10 @@
 /* report: jansson parses, this file checks. */
 #include "northbound/mitigator/report.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/wire/json_memory.h"
@@ -67,6 +69,61 @@ static bool read_counter(const json_t *value, bool *has, uint64_t *out)
     return true;
 }
 
+/* ---- Of a filter ---- */
+
+static bool read_matched(const json_t *statistics, const char *name, json_t *out)
+{
+    bool has = false;
+    uint64_t number;
+    char digits[24];
+
+    if (!read_counter(json_object_get(statistics, name), &has, &number))
+        return false;
+    if (has) {
+        snprintf(digits, sizeof digits, "%" PRIu64, number);
+        json_object_set_new(out, name, json_string(digits));
+    }
+    return true;
+}
+
+static bool read_ace(const json_t *ace, json_t *out)
+{
+    const char *name = json_string_value(json_object_get(ace, "name"));
+    const json_t *statistics = json_object_get(ace, "statistics");
+    json_t *matched = json_object();
+    bool good = name && matched && (!statistics || json_is_object(statistics)) &&
+                read_matched(statistics, "matched-packets", matched) &&
+                read_matched(statistics, "matched-octets", matched);
+
+    if (good && json_object_size(matched) > 0)
+        good = json_object_set(out, name, matched) == 0;
+    json_decref(matched);
+    return good;
+}
+
+/* NULL: all is well. */
+static const char *read_aces(const json_t *aces, struct mitigator_report *report)
+{
+    const json_t *list = json_object_get(aces, "ace");
+    json_t *out, *ace;
+    bool good = json_is_array(list);
+    size_t i;
+
+    if (!aces)
+        return NULL;
+    out = json_object();
+    json_array_foreach(list, i, ace)
+    {
+        good = good && read_ace(ace, out);
+    }
+    if (good)
+        report->matched = json_dumps(out, JSON_COMPACT);
+    json_decref(out);
+    return good && report->matched ? NULL
+                                   : "\"aces\" must be as in RFC 8783, each ace with its name and statistics, whose "
+                                     "counters are numbers of 0 to 2^64-1";
+}
+
 /* NULL: all is well. */
 static const char *read_members(const json_t *object, struct mitigator_report *report)
 {
@@ -80,7 +137,11 @@ static const char *read_members(const json_t *object, struct mitigator_report *r
         return "\"pkts-dropped\" must be a number of 0 to 2^64-1";
     if (!read_counter(json_object_get(object, "pps-dropped"), &report->has_pps, &report->pps_dropped))
         return "\"pps-dropped\" must be a number of 0 to 2^64-1";
-    if (!report->status && !report->has_bytes && !report->has_bps && !report->has_pkts && !report->has_pps)
+    const char *wrong = read_aces(json_object_get(object, "aces"), report);
+    if (wrong)
+        return wrong;
+    if (!report->status && !report->matched && !report->has_bytes && !report->has_bps && !report->has_pkts &&
+        !report->has_pps)
         return "it has neither a status nor a counter";
     return NULL;
 }
@@ -95,6 +156,12 @@ static const char *read_report(const json_t *object, char id[JOB_ID_MAX + 1], st
         return "\"id\" must be that of a job";
     memcpy(id, json_string_value(name), json_string_length(name) + 1);
     return read_members(object, report);
+}
+
+void report_free(struct mitigator_report *report)
+{
+    free(report->matched);
+    report->matched = NULL;
 }
 
 int report_decode(const char *line, size_t length, char id[JOB_ID_MAX + 1], struct mitigator_report *report,
@@ -115,6 +182,8 @@ int report_decode(const char *line, size_t length, char id[JOB_ID_MAX + 1], stru
     const char *wrong = wire_json_memory_failed() ? "there was no memory to read it" : read_report(object, id, report);
     if (wrong)
         snprintf(error, error_size, "%s", wrong);
+    if (wrong)
+        report_free(report);
     json_decref(object);
     return wrong ? -1 : 0;
 }

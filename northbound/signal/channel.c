@@ -249,10 +249,12 @@ static bool run(struct channel *channel, uint64_t now)
 {
     struct link *link = channel->link;
     uint64_t heard = dots_session_heard(channel->session);
+    uint32_t missing = channel->heartbeat.missing;
 
     negotiation_run(channel, now);
     if (!heartbeat_due(&channel->heartbeat, now, heard > channel->heard_at ? heard : channel->heard_at))
         return true;
+    link->endpoint->counters.heartbeats_missed += channel->heartbeat.missing > missing;
     if (heartbeat_lost(&channel->heartbeat) && channel == link->next) {
         channel_close(channel);
         link->next = NULL;
@@ -324,6 +326,8 @@ static void on_down(void *arg, struct dots_session *session, enum dots_down reas
     if (!channel)
         return;
     link = channel->link;
+    if (channel->racing)
+        link->endpoint->counters.attempts_failed[reason]++;
     if (channel->racing)
         connect_failed(channel, text);
     else

@@ -44,11 +44,21 @@ static int enter(struct exchange *exchange)
     return 0;
 }
 
+static void set_state(struct exchange *exchange, enum exchange_state state)
+{
+    size_t *count = &exchange->link->endpoint->counters.unanswered;
+
+    *count -= exchange->counted;
+    exchange->state = state;
+    exchange->counted = state == EXCHANGE_QUEUED || state == EXCHANGE_SENT;
+    *count += exchange->counted;
+}
+
 static void queue(struct exchange *exchange)
 {
     struct link *link = exchange->link;
 
-    exchange->state = EXCHANGE_QUEUED;
+    set_state(exchange, EXCHANGE_QUEUED);
     deadline_set(link->due, &exchange->deadline, INT64_MAX);
     DL_APPEND2(link->ready[exchange->priority], exchange, ready_prev, ready_next);
     link->pump_at = link_now(link);
@@ -100,6 +110,7 @@ static void leave(struct exchange *exchange)
 {
     struct link *link = exchange->link;
 
+    link->endpoint->counters.unanswered -= exchange->counted;
     if (exchange->state == EXCHANGE_QUEUED)
         DL_DELETE2(link->ready[exchange->priority], exchange, ready_prev, ready_next);
     else if (exchange->state == EXCHANGE_FAILED)
@@ -153,7 +164,7 @@ static void fail(struct exchange *exchange, enum link_result failure)
 
     if (exchange->state == EXCHANGE_QUEUED)
         DL_DELETE2(link->ready[exchange->priority], exchange, ready_prev, ready_next);
-    exchange->state = EXCHANGE_FAILED;
+    set_state(exchange, EXCHANGE_FAILED);
     exchange->failure = failure;
     deadline_set(link->due, &exchange->deadline, INT64_MAX);
     DL_APPEND2(link->failed, exchange, ready_prev, ready_next);
@@ -215,7 +226,7 @@ static void transmit(struct exchange *exchange, uint64_t now)
     int result = 0;
 
     DL_DELETE2(link->ready[exchange->priority], exchange, ready_prev, ready_next);
-    exchange->state = EXCHANGE_SENT;
+    set_state(exchange, EXCHANGE_SENT);
     prepare(exchange, &request);
     if (!exchange->beside || !link->next)
         result = dots_send(channel->session, &exchange->token, &request);
@@ -303,7 +314,7 @@ void link_exchange_pump(struct link *link, uint64_t now)
             return;
         }
         DL_DELETE2(link->failed, exchange, ready_prev, ready_next);
-        exchange->state = EXCHANGE_DONE;
+        set_state(exchange, EXCHANGE_DONE);
         deliver(exchange, exchange->failure, NULL);
         if (link->closing)
             return;
@@ -410,14 +421,14 @@ bool link_exchange_answer(struct exchange *exchange, struct channel *channel, co
         DL_DELETE2(link->ready[exchange->priority], exchange, ready_prev, ready_next);
     deadline_set(link->due, &exchange->deadline, INT64_MAX);
     link->pump_at = now; /* a credit came back */
-    exchange->state = EXCHANGE_DONE;
+    set_state(exchange, EXCHANGE_DONE);
     exchange->registered = exchange->observe && DOTS_CODE_CLASS(response->code) == 2 && response->observe >= 0;
     if (exchange->registered) {
         exchange->sequence = response->observe;
         exchange->sequence_at = now;
     }
     if (reroute(channel, response))
-        exchange->state = EXCHANGE_SENT; /* this one failed (section 4.6): sent again to the alternate server */
+        set_state(exchange, EXCHANGE_SENT); /* this one failed (section 4.6): sent again to the alternate server */
     else
         deliver(exchange, LINK_ANSWERED, response);
     return true;

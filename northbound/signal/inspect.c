@@ -4,6 +4,7 @@
 
 bool northbound_upstream(const struct northbound *northbound, size_t target, struct northbound_upstream *out)
 {
+    const struct link_counters *counters;
     const struct upstream *upstream;
     size_t shared_down;
 
@@ -15,6 +16,12 @@ bool northbound_upstream(const struct northbound *northbound, size_t target, str
                                         .ups = upstream->ups,
                                         .outages = upstream->outages,
                                         .redirect_loops = upstream->redirect_loops};
+    counters = link_endpoint_counters(upstream->endpoint);
+    out->unanswered = counters->unanswered;
+    out->heartbeats_missed = counters->heartbeats_missed;
+    out->attempts_lost = counters->attempts_failed[DOTS_DOWN_CLOSED] + counters->attempts_failed[DOTS_DOWN_LOST];
+    out->attempts_refused = counters->attempts_failed[DOTS_DOWN_REFUSED];
+    out->attempts_in_handshake = counters->attempts_failed[DOTS_DOWN_HANDSHAKE];
     /* Legs of single clients: counted, because there may be a hundred thousand. */
     shared_down = upstream->shared && upstream->shared->down;
     out->links = HASH_COUNT(upstream->legs);

@@ -164,6 +164,30 @@ static const char *diagnostic_of(const struct dots_response *response, const str
     return text;
 }
 
+static uint64_t number_of(const struct delivery *delivery)
+{
+    struct install_request request;
+    struct wire_scope scratch;
+
+    relay_install_request(delivery->install, 0, &request, &scratch);
+    return request.request;
+}
+
+static void log_answer(const struct delivery *delivery, enum link_result result, const struct dots_response *response)
+{
+    const char *name = delivery->leg->upstream->config->name;
+    uint32_t mid = install_mid(delivery->install);
+
+    if (!log_enabled(LOG_LEVEL_DEBUG))
+        return;
+    if (result == LINK_TIMEOUT || result == LINK_TOO_LARGE)
+        log_debug("upstream-answer", LOG_REQUEST " upstream %s: mid %u: %s", number_of(delivery), name, mid,
+                  result == LINK_TIMEOUT ? "none" : "it does not fit a datagram");
+    else
+        log_debug("upstream-answer", LOG_REQUEST " upstream %s: mid %u: %d.%02d", number_of(delivery), name, mid,
+                  DOTS_CODE_CLASS(response->code), DOTS_CODE_DETAIL(response->code));
+}
+
 static void answered(void *arg, enum link_result result, const struct dots_response *response)
 {
     struct delivery *delivery = arg;
@@ -173,6 +197,7 @@ static void answered(void *arg, enum link_result result, const struct dots_respo
 
     delivery->repeated = link_repeated(delivery->request);
     delivery->request = NULL;
+    log_answer(delivery, result, response);
     if (result == LINK_TOO_LARGE) {
         report_too_large(delivery);
         return;
@@ -199,6 +224,10 @@ static void answered(void *arg, enum link_result result, const struct dots_respo
 
 static void submit(struct delivery *delivery, const struct link_request *request)
 {
+    if (log_enabled(LOG_LEVEL_DEBUG))
+        log_debug("upstream-request", LOG_REQUEST " upstream %s: %s mid %u, %zu bytes", number_of(delivery),
+                  delivery->leg->upstream->config->name, request->method == DOTS_PUT ? "PUT" : "DELETE",
+                  install_mid(delivery->install), request->body_length);
     delivery->length = request->body_length;
     delivery->request = link_request(delivery->leg->link, request, answered, delivery);
     if (!delivery->request)

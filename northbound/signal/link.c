@@ -105,6 +105,11 @@ memory:
     return NULL;
 }
 
+const struct link_counters *link_endpoint_counters(const struct link_endpoint *endpoint)
+{
+    return &endpoint->counters;
+}
+
 static void handle_closed(void *arg)
 {
     struct link_endpoint *endpoint = arg;

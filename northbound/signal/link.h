@@ -56,6 +56,13 @@ int link_endpoint_renew(struct link_endpoint *endpoint, const struct link_endpoi
 /* Closes its links as well, in order; on_closed when the loop has let go of everything. */
 void link_endpoint_close(struct link_endpoint *endpoint, void (*on_closed)(void *arg), void *arg);
 
+struct link_counters {
+    size_t unanswered; /* requests that wait to be sent, or for their answer, now */
+    uint64_t heartbeats_missed;
+    uint64_t attempts_failed[4]; /* by enum dots_down */
+};
+const struct link_counters *link_endpoint_counters(const struct link_endpoint *endpoint);
+
 /* ---- A link ---- */
 
 struct link;

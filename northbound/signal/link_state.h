@@ -61,7 +61,8 @@ struct link_endpoint {
     struct eyeballs_outcomes outcomes;
     struct ticket tickets[LINK_TICKETS_MAX];
     size_t ticket_count;
-    struct exchange *tokens;      /* every exchange, by token */
+    struct exchange *tokens; /* every exchange, by token */
+    struct link_counters counters;
     struct link *links, *waiting; /* waiting: for a place to race, the most urgent first */
     size_t racing;
     size_t handles; /* links, resolver and endpoint that are not closed yet */
@@ -143,6 +144,7 @@ struct exchange {
     void *arg;
     bool confirmable, observe, if_match, delivering, cancelled;
     uint8_t hop_limit, method, path_count, query_count;
+    bool counted;    /* as unanswered */
     bool beside;     /* goes out on the second session only */
     bool begun;      /* sent, on whatever session */
     bool repeated;   /* ... and perhaps more than once */

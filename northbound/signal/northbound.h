@@ -72,6 +72,9 @@ struct northbound_upstream {
     uint32_t rtt_us;       /* of the shared session; 0: no estimate */
     uint64_t ups, outages; /* sessions since the start; times that none could be had */
     uint64_t redirect_loops;
+    size_t unanswered;          /* requests that wait to be sent, or for their answer */
+    uint64_t heartbeats_missed; /* by this upstream */
+    uint64_t attempts_lost, attempts_refused, attempts_in_handshake; /* sessions that could not be had */
 };
 /* target: of the relay. False: no upstream is there. Valid until the loop runs. */
 bool northbound_upstream(const struct northbound *northbound, size_t target, struct northbound_upstream *out);

@@ -116,6 +116,59 @@ static int64_t pending(const struct catalog_entry *entry, int64_t now)
     return minutes < INT32_MAX ? minutes : INT32_MAX;
 }
 
+/* ---- What an ACL matched ---- */
+
+static void add_counter(json_t *sums, const json_t *counted, const char *name)
+{
+    const char *more = json_string_value(json_object_get(counted, name));
+    const char *before = json_string_value(json_object_get(sums, name));
+    char text[24];
+
+    if (!more)
+        return;
+    /* A counter64 wraps (RFC 6991). */
+    snprintf(text, sizeof(text), "%llu", strtoull(more, NULL, 10) + (before ? strtoull(before, NULL, 10) : 0));
+    json_object_set_new(sums, name, json_string(text));
+}
+
+/* What all who count say of one entry; NULL: nothing is known. */
+static json_t *sums_of(const json_t *sources, const char *ace)
+{
+    json_t *sums = json_object(), *source;
+    size_t i;
+
+    json_array_foreach(sources, i, source)
+    {
+        const json_t *counted = json_object_get(source, ace);
+
+        add_counter(sums, counted, "matched-packets");
+        add_counter(sums, counted, "matched-octets");
+    }
+    if (json_object_size(sums) > 0)
+        return sums;
+    json_decref(sums);
+    return NULL;
+}
+
+/* RFC 8783 section 4.3: 'statistics' of each entry. */
+static void add_statistics(json_t *value, const struct catalog_entry *entry)
+{
+    json_t *sources = json_array(), *aces = json_object_get(json_object_get(value, "aces"), "ace"), *ace;
+    size_t i;
+
+    for (const struct catalog_counts *counts = entry->counts; counts; counts = counts->next)
+        json_array_append_new(sources, json_loads(counts->json, 0, NULL));
+    json_array_foreach(aces, i, ace)
+    {
+        const char *name = json_string_value(json_object_get(ace, "name"));
+        json_t *sums = name ? sums_of(sources, name) : NULL;
+
+        if (sums)
+            json_object_set_new(ace, "statistics", sums);
+    }
+    json_decref(sources);
+}
+
 /* Names of entries of an ACL: what its state hangs on (RFC 8783 figure 31). */
 static json_t *aces_of(const json_t *value)
 {
@@ -137,6 +190,8 @@ json_t *data_entry_json(const struct catalog_entry *entry, enum data_content con
         return value;
     if (content == DATA_CONTENT_ALL) {
         json_object_set_new(value, "pending-lifetime", json_integer(pending(entry, now)));
+        if (entry->counts)
+            add_statistics(value, entry);
         return value;
     }
     state = json_pack("{s:O, s:I}", "name", json_object_get(value, "name"), "pending-lifetime",
@@ -144,6 +199,8 @@ json_t *data_entry_json(const struct catalog_entry *entry, enum data_content con
     if (entry->kind == CATALOG_ACL && json_object_get(value, "aces"))
         json_object_set_new(state, "aces", json_pack("{s:o}", "ace", aces_of(value)));
     json_decref(value);
+    if (state && entry->counts)
+        add_statistics(state, entry);
     return state;
 }
 
@@ -189,7 +246,9 @@ static int render(struct data_body *body, struct piece *piece)
         body->length = strlen(body->text);
         return 0;
     }
-    if (piece->all && piece->depth == 0 && body->query.content != DATA_CONTENT_NONCONFIG)
+    if (piece->all && piece->depth == 0 &&
+        (body->query.content == DATA_CONTENT_CONFIG ||
+         (body->query.content == DATA_CONTENT_ALL && !piece->entry->counts)))
         body->text = whole_text(piece->entry, body->query.content, body->now, &body->length);
     else
         body->text = cut_text(body, piece, &body->length);

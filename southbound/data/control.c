@@ -45,7 +45,7 @@ static const char *text_of(enum wire_activation activation)
     }
 }
 
-/* Without 'activation-type' it stays as it is, and is refreshed. */
+/* Without 'activation-type' its default counts (RFC 9133 section 3.2.2.2). */
 static int take(struct data_write *write, const struct catalog_client *client, const struct wire_acl *acl,
                 struct data_fault *fault)
 {
@@ -56,7 +56,7 @@ static int take(struct data_write *write, const struct catalog_client *client, c
     if (!entry)
         return data_refuse(fault, 404, "invalid-value", "there is no acl \"%.64s\"", acl->name);
     value = json_loadb(entry->json, entry->json_length, 0, NULL);
-    if (value && acl->activation)
+    if (value)
         json_object_set_new(value, "activation-type", json_string(text_of(acl->activation)));
     result = value ? data_item_take(CATALOG_ACL, value, &write->edit.items[write->edit.item_count++], fault)
                    : data_refuse(fault, 500, "operation-failed", "out of memory");

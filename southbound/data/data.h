@@ -42,6 +42,7 @@ struct data_write {
     uint64_t client;  /* id */
     struct catalog_change *changes;
     size_t change_count, change_room;
+    bool clears[CATALOG_KINDS]; /* all that the client has of this kind goes; changes say so for upstreams only */
     struct catalog_write upstream;
     bool asked;
     /* the answer */
@@ -80,7 +81,9 @@ struct data_server {
     uint8_t *record;   /* scratch, STORE_VALUE_MAX */
     uv_timer_t timer;  /* the next entry that expires */
     uv_timer_t reaper; /* while there is what catalog_reap has to take apart */
-    size_t working;    /* jobs in worker threads */
+    uv_timer_t patience;
+    struct data_read *reads; /* that wait, the oldest first */
+    size_t working;          /* jobs in worker threads */
     bool closing;
     unsigned handles;
     void (*on_closed)(void *arg);
@@ -92,15 +95,18 @@ struct data_read {
     struct data_server *server;
     struct http_exchange *exchange;
     const struct http_request *request;
-    const struct south_client *owner;
+    struct south_client *owner; /* a reference */
     struct data_query query;
     struct data_target target;
     struct data_path path;
+    int64_t until_ms; /* 0: it has not waited for anything */
+    bool impatient;   /* it waits no more */
+    struct data_read *prev, *next;
 };
 
 /* server.c */
 void data_arm(struct data_server *server);  /* after anything that moves the next expiry */
-void data_reap(struct data_server *server); /* entries were cleared */
+void data_reap(struct data_server *server); /* entries may have been cleared or discarded */
 int64_t data_expiry(const struct data_server *server);
 void data_part_closed(struct data_server *server);
 struct http_tls data_tls(const struct config *config);
@@ -119,7 +125,15 @@ size_t data_tag_headers(uint64_t stamp, int64_t modified_ms, struct data_tag *ta
 unsigned data_precondition(const struct http_request *request, bool exists, uint64_t stamp, int64_t modified_ms);
 
 /* read.c */
-void data_get(struct data_read *read);
+/* True: it waits, and is kept. */
+bool data_get(struct data_read *read);
+
+/* waiting.c */
+/* True: it is among those that wait. */
+bool data_read_waits(struct data_read *read, const struct catalog_client *client);
+void data_patience_over(uv_timer_t *timer);
+void data_reads_drop(struct data_server *server);
+void data_read_free(struct data_read *read);
 
 /* state.c: what nobody writes; a new reference, NULL: out of memory. */
 json_t *data_state(const struct data_server *server, enum data_root root);

@@ -201,6 +201,19 @@ static int check_boxes(const json_t *matches, struct data_fault *fault)
     return 0;
 }
 
+/* The attribute that section 7.2 makes mandatory with 'immediate' is one of the boxes ipv4 and ipv6. What looks at the
+ * transport alone has no place for it and, as figure 36 has it, is for all addresses of the client's domain. */
+static bool is_transport_alone(const json_t *matches)
+{
+    static const char *const transports[] = {"tcp", "udp", "icmp"};
+
+    for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++) {
+        if (json_object_get(matches, transports[i]))
+            return !json_object_get(matches, "ipv4") && !json_object_get(matches, "ipv6");
+    }
+    return false;
+}
+
 static int take_destination(const json_t *matches, struct data_item *out, struct data_fault *fault)
 {
     const char *text = json_string_value(json_object_get(json_object_get(matches, "ipv4"), "destination-ipv4-network"));
@@ -208,7 +221,7 @@ static int take_destination(const json_t *matches, struct data_item *out, struct
     if (!text)
         text = json_string_value(json_object_get(json_object_get(matches, "ipv6"), "destination-ipv6-network"));
     if (!text) {
-        out->everywhere = true;
+        out->everywhere = out->everywhere || !is_transport_alone(matches);
         return 0;
     }
     if (wire_prefix_parse(text, false, &out->target.prefixes[out->target.prefix_count]) != 0)

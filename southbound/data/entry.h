@@ -17,7 +17,7 @@ struct data_item {
     size_t json_length;
     struct wire_target target;       /* of an alias; of an ACL: its destination networks */
     enum wire_activation activation; /* of an ACL */
-    bool everywhere;                 /* of an ACL: an entry names no destination */
+    bool everywhere;                 /* of an ACL: an entry names no destination and could */
     struct catalog_rule *rules;      /* of an ACL that is not deactivated */
     size_t rule_count;
     /* of southbound/data while it writes */

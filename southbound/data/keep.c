@@ -26,6 +26,16 @@ static int drop_entry(struct data_server *server, const struct catalog_entry *en
     return store_delete(server->store, entry->kind == CATALOG_ALIAS ? STORE_ALIAS : STORE_ACL, key, key_length);
 }
 
+/* All of a kind. */
+static int drop_entries(struct data_server *server, const struct catalog_client *client, enum catalog_kind kind)
+{
+    char first[CATALOG_KEY_MAX + 1], end[CATALOG_KEY_MAX + 1];
+    size_t length = catalog_entry_key(client, "", first), end_length = catalog_entries_end(client, end);
+
+    return store_delete_range(server->store, kind == CATALOG_ALIAS ? STORE_ALIAS : STORE_ACL, first, length, end,
+                              end_length);
+}
+
 /* A client that changed, or is gone (NULL), and its owner. */
 static int keep_stamps(struct data_server *server, const char *owner, struct catalog_client *client)
 {
@@ -49,19 +59,34 @@ static int keep_stamps(struct data_server *server, const char *owner, struct cat
 
 /* ---- Changes ---- */
 
+/* RFC 9133 section 3.2.1: during a mitigation the client is told of what it did not ask for by a mitigation request. */
+static void note_switch(const struct data_write *write, struct catalog_entry *entry, enum wire_activation before)
+{
+    const struct catalog_client *client = entry->client;
+    const struct requester *requester = relay_requester_find(write->server->relay, client->cdid, client->cuid);
+
+    if (write->acls)
+        catalog_entry_switch(entry, false);
+    else if (before != 0 && before != entry->activation && requester && requester->active_count > 0)
+        catalog_entry_switch(entry, true);
+}
+
 static int keep_put(struct data_write *write, struct catalog_client *client, const struct catalog_change *change,
                     struct data_item *item)
 {
     struct data_server *server = write->server;
     const struct catalog_entry *point = change->point ? catalog_entry_find(client, CATALOG_ACL, change->point) : NULL;
     enum catalog_insert insert = change->insert;
-    struct catalog_entry *entry = item->entry;
+    struct catalog_entry *entry = item->entry, *old = catalog_entry_find(client, change->kind, entry->name);
+    enum wire_activation before = old ? old->activation : 0;
 
     if (!point && (insert == CATALOG_BEFORE || insert == CATALOG_AFTER))
         insert = CATALOG_LAST; /* it expired meanwhile */
     if (catalog_entry_put(server->catalog, client, entry, insert, point) != 0)
         return -1;
     item->entry = NULL; /* the catalog's now */
+    if (entry->kind == CATALOG_ACL)
+        note_switch(write, entry, before);
     if (!catalog_renumbered(client, entry->kind))
         return data_keep_entry(server, entry);
     for (entry = client->entries[change->kind]; entry; entry = entry->next) {
@@ -76,6 +101,10 @@ static int keep_changes(struct data_write *write, struct catalog_client *client)
     struct data_server *server = write->server;
     size_t next = 0; /* puts are in the order of items, and before all deletions */
 
+    for (int kind = 0; kind < CATALOG_KINDS; kind++) {
+        if (write->clears[kind] && drop_entries(server, client, (enum catalog_kind)kind) != 0)
+            return -1;
+    }
     for (size_t i = 0; i < write->change_count; i++) {
         const struct catalog_change *change = &write->changes[i];
         struct catalog_entry *entry;
@@ -85,46 +114,31 @@ static int keep_changes(struct data_write *write, struct catalog_client *client)
                 return -1;
             continue;
         }
-        entry = catalog_entry_find(client, change->kind, change->name);
+        entry = write->clears[change->kind] ? NULL : catalog_entry_find(client, change->kind, change->name);
         if (entry && drop_entry(server, entry) != 0)
             return -1;
     }
     return 0;
 }
 
-/* Are all that the client has of this kind to be deleted? */
-static bool clears(const struct data_write *write, const struct catalog_client *client, enum catalog_kind kind)
-{
-    size_t found = 0;
-
-    for (size_t i = 0; i < write->change_count; i++) {
-        const struct catalog_change *change = &write->changes[i];
-
-        found += change->op == CATALOG_DELETE && change->kind == kind &&
-                 catalog_entry_find(client, kind, change->name) != NULL;
-    }
-    return found > 0 && found == client->counts[kind];
-}
-
 /* Only after what was asked upstream was kept: changes name their entries by the entries' own text. */
 static void remove_deleted(struct data_write *write, struct catalog_client *client)
 {
     for (int kind = 0; kind < CATALOG_KINDS; kind++) {
-        if (write->change_count > 1 && clears(write, client, (enum catalog_kind)kind)) {
+        if (write->clears[kind])
             catalog_entries_clear(write->server->catalog, client, (enum catalog_kind)kind);
-            data_reap(write->server);
-        }
     }
     for (size_t i = 0; i < write->change_count; i++) {
-        struct catalog_change *change = &write->changes[i];
+        const struct catalog_change *change = &write->changes[i];
         struct catalog_entry *entry;
 
-        if (change->op != CATALOG_DELETE)
+        if (change->op != CATALOG_DELETE || write->clears[change->kind])
             continue;
         entry = catalog_entry_find(client, change->kind, change->name);
         if (entry)
-            catalog_entry_remove(write->server->catalog, entry);
+            catalog_entry_discard(write->server->catalog, entry);
     }
+    data_reap(write->server);
 }
 
 static struct catalog_client *enter_client(struct data_write *write)
@@ -150,10 +164,8 @@ static int drop_client(struct data_server *server, struct catalog_client *client
     size_t key_length = catalog_client_key(client, key);
 
     for (int kind = 0; kind < CATALOG_KINDS; kind++) {
-        for (const struct catalog_entry *entry = client->entries[kind]; entry; entry = entry->next) {
-            if (drop_entry(server, entry) != 0)
-                return -1;
-        }
+        if (drop_entries(server, client, (enum catalog_kind)kind) != 0)
+            return -1;
     }
     if (store_delete(server->store, STORE_DATA_CLIENT, key, key_length) != 0)
         return -1;

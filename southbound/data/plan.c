@@ -303,6 +303,20 @@ static void plan_answer(struct data_write *write, const struct catalog_client *c
 
 /* ---- Whole ---- */
 
+/* Without upstreams nobody has to know what the entries are called, and there may be thousands. */
+static int plan_clearing(struct data_write *write, const struct catalog_client *client, enum catalog_kind kind,
+                         struct data_fault *fault)
+{
+    write->clears[kind] = true;
+    if (!write->server->upstream || !client) /* the second for the analyzer */
+        return 0;
+    for (const struct catalog_entry *entry = client->entries[kind]; entry; entry = entry->next) {
+        if (plan_removal(write, entry, fault) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int plan_delete(struct data_write *write, const struct catalog_client *client, struct data_fault *fault)
 {
     const struct data_target *target = &write->target;
@@ -310,7 +324,7 @@ static int plan_delete(struct data_write *write, const struct catalog_client *cl
     if (target->level == DATA_LEVEL_CLIENT)
         write->upstream.deregisters = true;
     else if (target->level == DATA_LEVEL_SET)
-        return plan_rest(write, client, target->kind, fault);
+        return plan_clearing(write, client, target->kind, fault);
     else
         return plan_removal(write, catalog_entry_find(client, target->kind, target->name), fault);
     return 0;

@@ -382,7 +382,7 @@ static void get_state(struct data_read *read)
     json_decref(root);
 }
 
-void data_get(struct data_read *read)
+bool data_get(struct data_read *read)
 {
     const struct data_target *target = &read->target;
     struct catalog_client *client = NULL;
@@ -393,22 +393,25 @@ void data_get(struct data_read *read)
 
         data_refuse(&fault, 400, "invalid-value", "insert and point are for POST and PUT");
         refuse(read, &fault);
-        return;
+        return false;
     }
     if (target->level == DATA_LEVEL_STATE) {
         get_state(read);
-        return;
+        return false;
     }
     if (target->cuid && (client = data_client(read->server, read->owner, target->cuid)) == NULL) {
         absent(read, "dots-client");
-        return;
+        return false;
     }
     if (target->name && (entry = catalog_entry_find(client, target->kind, target->name)) == NULL) {
         absent(read, data_list_name(target->kind));
-        return;
+        return false;
     }
+    if (data_read_waits(read, client))
+        return true;
     if (target->level == DATA_LEVEL_INSIDE && client)
         get_inside(read, client, entry);
     else
         get_tree(read, client, entry);
+    return false;
 }

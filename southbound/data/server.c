@@ -49,7 +49,7 @@ static void reap(uv_timer_t *timer)
 
 void data_reap(struct data_server *server)
 {
-    if (!server->closing)
+    if (!server->closing && catalog_reap(server->catalog, 0))
         uv_timer_start(&server->reaper, reap, 1, 1);
 }
 
@@ -187,19 +187,20 @@ static void answer_read(struct data_server *server, struct http_exchange *exchan
         read->exchange = exchange;
         read->request = request;
         read->owner = write->owner;
+        south_client_ref(read->owner);
         if (data_path_parse(request->path, &read->path, &fault) == 0 &&
             data_query_parse(request->query, &read->query, &fault) == 0 &&
             data_target_find(server->yang, &read->path, &read->target, &fault) == 0) {
             if (strcmp(request->method, "OPTIONS") == 0)
                 reply_options(exchange, read->target.level != DATA_LEVEL_STATE);
-            else
-                data_get(read);
-            free(read);
+            else if (data_get(read))
+                return;
+            data_read_free(read);
             return;
         }
+        data_read_free(read);
     }
     data_reply_fault(server, exchange, write->owner, &fault);
-    free(read);
 }
 
 /* The peer's configured client; NULL with a fault. */
@@ -359,7 +360,8 @@ struct data_server *data_open(uv_loop_t *loop, const struct config *config, stru
                                    .now = now};
     uv_timer_init(loop, &server->timer);
     uv_timer_init(loop, &server->reaper);
-    server->timer.data = server->reaper.data = server;
+    uv_timer_init(loop, &server->patience);
+    server->timer.data = server->reaper.data = server->patience.data = server;
     server->record = malloc(STORE_VALUE_MAX);
     server->owners = south_clients_new(config);
     if (!server->record || !server->owners)
@@ -377,6 +379,11 @@ void data_on_change(struct data_server *server, void (*changed)(void *arg, const
 {
     server->changed = changed;
     server->changed_arg = arg;
+}
+
+const struct http_counters *data_http_counters(const struct data_server *server)
+{
+    return server->http ? http_counters(server->http) : NULL;
 }
 
 /* ---- Loading ---- */
@@ -472,11 +479,13 @@ void data_close(struct data_server *server, void (*on_closed)(void *arg), void *
     server->on_closed_arg = arg;
     server->closing = true;
     data_writes_drop(server);
-    server->handles = 2;
+    data_reads_drop(server);
+    server->handles = 3;
     if (server->http) {
         server->handles++;
         http_close(server->http, GRACE_MS, on_http_closed, server);
     }
     uv_close((uv_handle_t *)&server->timer, on_timer_closed);
     uv_close((uv_handle_t *)&server->reaper, on_timer_closed);
+    uv_close((uv_handle_t *)&server->patience, on_timer_closed);
 }

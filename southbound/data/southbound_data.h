@@ -17,6 +17,7 @@
 #include "gateway/store/store.h"
 
 struct data_server;
+struct http_counters;
 
 /* config, relay, store, catalog and upstream are borrowed; upstream NULL: this gateway is the data channel's server.
  * Opens the listeners of channel data; nothing but expiry is done without any. NULL with a sentence. */
@@ -27,11 +28,17 @@ struct data_server *data_open(uv_loop_t *loop, const struct config *config, stru
 /* The aliases or ACLs of a client changed. Never from inside a function of this header. */
 void data_on_change(struct data_server *server, void (*changed)(void *arg, const char *cuid), void *arg);
 
+/* For operators. NULL: no listener. */
+const struct http_counters *data_http_counters(const struct data_server *server);
+
 /* One record at start, of STORE_DATA_CLIENT, STORE_ALIAS, STORE_ACL, in this order. */
 int data_load(struct data_server *server, enum store_table table, const char *key, size_t key_length,
               const uint8_t *value, size_t value_length, char *error, size_t error_size);
 /* After the last record. */
 void data_start(struct data_server *server);
+
+/* What catalog_upstream.count asked for is there, or will not come: reads that wait for it are answered. */
+void data_counted(struct data_server *server);
 
 /* The store has committed up to this sequence. */
 void data_committed(struct data_server *server, uint64_t sequence);

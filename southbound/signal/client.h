@@ -27,6 +27,7 @@ struct south_client {
     size_t at;                  /* in its table */
     size_t references;          /* of its table, of sessions and peers */
     bool gone;                  /* not configured any more */
+    bool redirected;            /* operators send it elsewhere */
     struct config_client *last; /* then: what is left of its configuration */
 };
 

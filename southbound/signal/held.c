@@ -19,14 +19,25 @@ struct south_held *south_hold(struct south_session *session, struct dots_exchang
     }
     held->peer = session->peer;
     held->peer->held++;
+    held->arrived_ns = uv_hrtime();
+    session->southbound->held_count++;
     memcpy(held->cdid, path->cdid, sizeof(held->cdid));
     memcpy(held->cuid, path->cuid, sizeof(held->cuid));
     return held;
 }
 
+bool south_held_live(const struct southbound *southbound, const struct south_held *held)
+{
+    const struct requester *requester = relay_requester_find(southbound->relay, held->cdid, held->cuid);
+    const struct mitigation *mitigation = requester ? relay_mitigation_find(requester, held->mid) : NULL;
+
+    return mitigation && mitigation_is_live(mitigation);
+}
+
 void south_held_free(struct southbound *southbound, struct south_held *held)
 {
     held->peer->held--;
+    southbound->held_count--;
     south_peer_release(southbound, held->peer);
     free(held);
 }
@@ -73,8 +84,13 @@ void southbound_answer(struct southbound *southbound, void *exchange, const stru
     }
     if (answer->code < 300)
         follow_requester(southbound, held);
+    if (held->news && (answer->code == 201 || answer->code == 202))
+        log_info(answer->code == 201 ? "mitigation-accepted" : "mitigation-withdrawn",
+                 LOG_REQUEST " client %s: mid %u of cuid %s", dots_exchange_number(held->exchange),
+                 held->peer->client->config->name, held->mid, held->cuid);
     if (answer->code >= 400)
-        south_log_refusal(southbound, held->peer->client, DOTS_CODE(answer->code / 100, answer->code % 100),
+        south_log_refusal(southbound, held->peer->client, held->exchange,
+                          DOTS_CODE(answer->code / 100, answer->code % 100),
                           answer->diagnostic ? answer->diagnostic : "the response tells the client the conflict");
     south_reply_answer(southbound, held->exchange, answer);
     south_held_free(southbound, held);

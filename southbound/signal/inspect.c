@@ -10,11 +10,38 @@ struct southbound_walk {
     struct southbound_walk *prev, *next;
 };
 
+/* Of the counters: those that stand as it does. */
+static size_t *alike(const struct south_session *session)
+{
+    return &session->southbound->counters
+                .sessions[session->standing][dots_session_transport(session->session) == DOTS_TCP];
+}
+
 void south_inspect_up(struct south_session *session)
 {
     DL_APPEND2(session->southbound->sessions, session, all_prev, all_next);
     session->southbound->session_count++;
+    ++*alike(session);
 }
+
+void south_inspect_stand(struct south_session *session, enum south_standing standing)
+{
+    --*alike(session);
+    session->standing = standing;
+    ++*alike(session);
+}
+
+const char *southbound_standing_name(unsigned standing)
+{
+    static const char *const names[SOUTH_STANDINGS] = {[SOUTH_SERVED] = "served",
+                                                       [SOUTH_SURPLUS] = "surplus",
+                                                       [SOUTH_UNKNOWN] = "unknown",
+                                                       [SOUTH_PARTING] = "parting"};
+
+    return names[standing];
+}
+_Static_assert(SOUTH_STANDINGS == SOUTHBOUND_STANDINGS, "counters of each standing");
+_Static_assert(DOTS_HANDSHAKE_FAILURES <= SOUTHBOUND_FAILURES, "counters of each failure");
 
 void south_inspect_down(struct south_session *session)
 {
@@ -28,6 +55,7 @@ void south_inspect_down(struct south_session *session)
     }
     DL_DELETE2(southbound->sessions, session, all_prev, all_next);
     southbound->session_count--;
+    --*alike(session);
 }
 
 void south_inspect_close(struct southbound *southbound)
@@ -63,8 +91,6 @@ void southbound_walk_end(struct southbound_walk *walk)
 
 bool southbound_walk_next(struct southbound_walk *walk, struct southbound_session *out)
 {
-    static const char *const standings[] = {
-        [SOUTH_SERVED] = "served", [SOUTH_SURPLUS] = "surplus", [SOUTH_UNKNOWN] = "unknown"};
     struct south_session *session = walk->next_session;
     int64_t now;
 
@@ -76,7 +102,7 @@ bool southbound_walk_next(struct southbound_walk *walk, struct southbound_sessio
         .client = session->client ? session->client->config->name : NULL,
         .peer = dots_session_text(session->session),
         .transport = dots_session_transport(session->session) == DOTS_UDP ? "udp" : "tcp",
-        .state = standings[session->standing],
+        .state = southbound_standing_name(session->standing),
         .deaf = session->deaf,
         .mitigating = session->peer && session->peer->active_requesters > 0,
         .up_ms = now - session->up_ms,
@@ -89,8 +115,7 @@ bool southbound_walk_next(struct southbound_walk *walk, struct southbound_sessio
 
 const struct southbound_counters *southbound_counters(struct southbound *southbound)
 {
-    southbound->counters.sessions = southbound->session_count;
-    southbound->counters.served = southbound->served;
+    southbound->counters.held = southbound->held_count;
     southbound->counters.resolving = southbound->put_count;
     return &southbound->counters;
 }
@@ -100,6 +125,9 @@ int south_answer(struct dots_exchange *exchange, const struct dots_response *res
     const struct south_session *session = dots_session_user(dots_exchange_session(exchange));
 
     if (session)
-        session->southbound->counters.responses[response->code]++;
+        session->southbound->counters.responses[(unsigned)dots_exchange_method(exchange) & 7][response->code]++;
+    log_debug("answer", LOG_REQUEST " client %s: %d.%02d, %zu bytes", dots_exchange_number(exchange),
+              session && session->client ? session->client->config->name : "unknown", DOTS_CODE_CLASS(response->code),
+              DOTS_CODE_DETAIL(response->code), response->body_length);
     return dots_reply(exchange, response);
 }

@@ -27,6 +27,9 @@ static void withdraw(struct south_session *session, const struct dots_request *r
     south_puts_withdraw(southbound, path);
     DL_APPEND(southbound->held, held);
     requester = south_relay_requester(held->peer, path->cdid, path->cuid);
+    requester.request = dots_exchange_number(held->exchange);
+    held->mid = path->mid;
+    held->news = south_held_live(southbound, held);
     relay_delete(southbound->relay, southbound->now(), &requester, path->mid, held);
 }
 

@@ -1,17 +1,50 @@
 /* mitigate_get: what a client asked for, as it stands (RFC 9132 section 4.4.2). */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "southbound/signal/signal.h"
 
 #define IDLE_MAX_AGE 3600 /* s: nothing but its lifetime changes while no mitigation is under way */
+
+#define ACLS_SHOWN 16u /* a notification is to fit a datagram */
 
 struct gather {
     int64_t now;
     enum mitigation_content content;
     struct wire_scope *scopes;
     size_t count, room;
+    struct wire_acl *acls;
+    size_t acl_count;
 };
+
+/* ACLs whose activation was changed while a mitigation is active (RFC 9133 section 3.2.1). */
+static void gather_acls(const struct southbound *southbound, const struct requester *requester, struct gather *gathered)
+{
+    const struct catalog *catalog = southbound->aliases.catalog;
+    const struct catalog_client *client =
+        catalog && requester->active_count > 0 ? catalog_client_find(catalog, requester->cuid) : NULL;
+
+    if (!client || client->switched == 0 || strcmp(client->cdid, requester->cdid) != 0)
+        return;
+    for (const struct catalog_entry *entry = client->entries[CATALOG_ACL]; entry && gathered->acl_count < ACLS_SHOWN;
+         entry = entry->next) {
+        if (entry->switched)
+            gathered->acls[gathered->acl_count++] =
+                (struct wire_acl){.name = entry->name, .activation = entry->activation};
+    }
+}
+
+/* With the first one that is active. */
+static void show_acls(struct gather *gathered, struct wire_scope *scope)
+{
+    if (gathered->content == MITIGATION_CONFIG || scope->status < WIRE_STATUS_IN_PROGRESS ||
+        scope->status > WIRE_STATUS_EXCEEDED)
+        return;
+    scope->acls = gathered->acls;
+    scope->acl_count = gathered->acl_count;
+    gathered->acl_count = 0;
+}
 
 static int gather(void *arg, const struct mitigation *mitigation)
 {
@@ -19,7 +52,8 @@ static int gather(void *arg, const struct mitigation *mitigation)
 
     if (gathered->count == gathered->room)
         return 1;
-    mitigation_represent(mitigation, gathered->now, gathered->content, &gathered->scopes[gathered->count++]);
+    mitigation_represent(mitigation, gathered->now, gathered->content, &gathered->scopes[gathered->count]);
+    show_acls(gathered, &gathered->scopes[gathered->count++]);
     return 0;
 }
 
@@ -33,11 +67,13 @@ uint8_t south_represent(const struct southbound *southbound, const struct reques
 
     if (room == 0)
         return DOTS_CODE(4, 4);
-    /* One block: the message, then its scopes. */
-    message = calloc(1, sizeof(*message) + room * sizeof(struct wire_scope));
+    /* One block: the message, then its scopes, then ACLs. */
+    message = calloc(1, sizeof(*message) + room * sizeof(struct wire_scope) + ACLS_SHOWN * sizeof(struct wire_acl));
     if (!message)
         return DOTS_CODE(5, 3);
     gathered.scopes = (struct wire_scope *)(message + 1);
+    gathered.acls = (struct wire_acl *)(gathered.scopes + room);
+    gather_acls(southbound, requester, &gathered);
     if (one)
         gather(&gathered, one);
     else

@@ -316,6 +316,36 @@ void south_notify_gone(struct southbound *southbound, struct south_watch *watch,
     }
 }
 
+/* ACLs that were changed during its mitigations (RFC 9133) are as they are, from now on. */
+static void forget_switches(struct southbound *southbound, const struct requester *requester)
+{
+    struct catalog *catalog = southbound->aliases.catalog;
+    struct catalog_client *client = catalog ? catalog_client_find(catalog, requester->cuid) : NULL;
+
+    if (client && strcmp(client->cdid, requester->cdid) == 0)
+        catalog_switches_forget(client);
+}
+
+void southbound_acls_changed(struct southbound *southbound, const char *cuid)
+{
+    struct catalog *catalog = southbound->aliases.catalog;
+    struct catalog_client *client = catalog ? catalog_client_find(catalog, cuid) : NULL;
+    const struct requester *requester =
+        client && client->switched_now ? relay_requester_find(southbound->relay, client->cdid, cuid) : NULL;
+    struct south_requester *ours = requester ? requester->user : NULL;
+    struct south_watch *watch;
+    struct south_observer *observer;
+
+    if (!ours || southbound->closing)
+        return;
+    client->switched_now = false;
+    DL_FOREACH(ours->watches, watch)
+    {
+        DL_FOREACH2(watch->observers, observer, watch_next)
+        mark(observer, true);
+    }
+}
+
 void southbound_changed(struct southbound *southbound, const struct mitigation *mitigation, bool gone)
 {
     const struct requester *requester = mitigation_requester(mitigation);
@@ -324,6 +354,8 @@ void southbound_changed(struct southbound *southbound, const struct mitigation *
     struct south_watch *watch;
     bool active;
 
+    if (requester->active_count == 0)
+        forget_switches(southbound, requester);
     if (!ours || southbound->closing)
         return;
     south_peer_follow(southbound, ours);

@@ -117,7 +117,7 @@ void south_peer_left(struct southbound *southbound, struct south_peer *peer, str
     if (peer->sessions)
         return;
     /* Who was sent elsewhere, or away, is not lost, however it left. */
-    peer->closed = southbound->closing || southbound->draining || peer->client->gone ||
+    peer->closed = southbound->closing || south_sent_away(southbound, peer->client) || peer->client->gone ||
                    (reason == DOTS_DOWN_CLOSED && !session->lost);
     if (!peer->closed && peer->requesters && !peer->losing)
         south_timer_set(southbound, &peer->timer,

@@ -21,7 +21,7 @@ static void reply_collision(struct southbound *southbound, const struct south_cl
     struct wire_scope scope = {.conflict = &conflict};
     struct wire_message message = {.type = WIRE_MITIGATION, .scopes = &scope, .scope_count = 1};
 
-    south_log_refusal(southbound, client, DOTS_CODE(4, 9), "cuid: in use by another client");
+    south_log_refusal(southbound, client, exchange, DOTS_CODE(4, 9), "cuid: in use by another client");
     south_reply_message(southbound, exchange, DOTS_CODE(4, 9), DOTS_NO_MAX_AGE, -1, &message);
 }
 
@@ -33,7 +33,8 @@ static void refuse_cuid(struct southbound *southbound, const struct relay_put *p
         reply_collision(southbound, client, exchange);
         return;
     }
-    south_log_refusal(southbound, client, DOTS_CODE(5, 8), "this gateway sent the request itself: a loop of gateways");
+    south_log_refusal(southbound, client, exchange, DOTS_CODE(5, 8),
+                      "this gateway sent the request itself: a loop of gateways");
     south_reply_empty(exchange, DOTS_CODE(5, 8));
 }
 
@@ -48,6 +49,7 @@ static void hand_over(struct southbound *southbound, struct south_held *held, co
         .scope = scope,
         .if_match = if_match,
         .hop_limit = hop_limit,
+        .arrived = held->arrived_ns,
         .exchange = held,
     };
 
@@ -56,6 +58,9 @@ static void hand_over(struct southbound *southbound, struct south_held *held, co
         south_held_free(southbound, held);
         return;
     }
+    put.requester.request = dots_exchange_number(held->exchange);
+    held->mid = mid;
+    held->news = !south_held_live(southbound, held);
     DL_APPEND(southbound->held, held);
     relay_put(southbound->relay, southbound->now(), &put);
 }
@@ -86,7 +91,8 @@ static void reply_uncontrolled(struct south_put *put)
         .has_mid = true, .mid = put->mid, .trigger = true, .acls = asked->acls, .acl_count = asked->acl_count};
     struct wire_message message = {.type = WIRE_MITIGATION, .scopes = &scope, .scope_count = 1};
 
-    south_log_refusal(southbound, put->held->peer->client, DOTS_CODE(5, 3), "acl-list: the ACLs could not be changed");
+    south_log_refusal(southbound, put->held->peer->client, put->held->exchange, DOTS_CODE(5, 3),
+                      "acl-list: the ACLs could not be changed");
     south_reply_message(southbound, put->held->exchange, DOTS_CODE(5, 3), SOUTH_FULL_MAX_AGE, -1, &message);
     south_held_free(southbound, put->held);
     put_free(put);
@@ -103,7 +109,7 @@ static void put_hand_over(struct south_put *put)
 
 static void put_refuse(struct south_put *put, uint8_t code, int64_t max_age, const char *reason)
 {
-    south_log_refusal(put->southbound, put->held->peer->client, code, reason);
+    south_log_refusal(put->southbound, put->held->peer->client, put->held->exchange, code, reason);
     south_reply_text(put->held->exchange, code, max_age, reason);
     south_held_free(put->southbound, put->held);
     put_free(put);

@@ -1,4 +1,5 @@
-/* redirect: sends a client to another server when this one is full (RFC 9132 section 4.6). */
+/* redirect: sends clients to another server: when this one is full, on drain, and when operators say so (RFC 9132
+ * section 4.6). */
 
 #include "southbound/signal/signal.h"
 
@@ -26,6 +27,30 @@ void south_redirect(struct south_session *session, struct dots_exchange *exchang
     }
     describe(redirect, &message);
     south_reply_message(southbound, exchange, DOTS_CODE(5, 3), redirect->ttl, -1, &message);
+}
+
+bool south_sent_away(const struct southbound *southbound, const struct south_client *client)
+{
+    return southbound->draining || southbound->redirecting || client->redirected;
+}
+
+int southbound_redirect(struct southbound *southbound, const char *name, bool on)
+{
+    struct south_client *client = name ? south_clients_named(southbound->clients, name) : NULL;
+
+    if (name && !client)
+        return -1;
+    *(client ? &client->redirected : &southbound->redirecting) = on;
+    if (on)
+        south_review_begin(southbound);
+    return 0;
+}
+
+bool southbound_redirected(const struct southbound *southbound, const char *name)
+{
+    const struct south_client *client = name ? south_clients_named(southbound->clients, name) : NULL;
+
+    return name ? client && client->redirected : southbound->redirecting;
 }
 
 /* Without anywhere to go those who are served stay until the end; a withdrawal must not be lost on the way. */

@@ -7,26 +7,27 @@
 
 #define HEARTBEAT_FREE_MS 1000 /* heartbeats no faster than this are not counted against a limit */
 
-void south_log_refusal(struct southbound *southbound, const struct south_client *client, uint8_t code,
-                       const char *reason)
+void south_log_refusal(struct southbound *southbound, const struct south_client *client,
+                       const struct dots_exchange *exchange, uint8_t code, const char *reason)
 {
     const char *name = client ? client->config->name : "unknown";
+    uint64_t number = dots_exchange_number(exchange);
     uint32_t left_out;
 
     if (!south_refusal_note(&southbound->refusals, client, code, southbound->now(), &left_out))
         return;
     if (left_out)
-        log_notice("request-refused", "client %s: %d.%02d, %s (%u such lines were left out before)", name,
-                   DOTS_CODE_CLASS(code), DOTS_CODE_DETAIL(code), reason, left_out);
+        log_notice("request-refused", LOG_REQUEST " client %s: %d.%02d, %s (%u such lines were left out before)",
+                   number, name, DOTS_CODE_CLASS(code), DOTS_CODE_DETAIL(code), reason, left_out);
     else
-        log_notice("request-refused", "client %s: %d.%02d, %s", name, DOTS_CODE_CLASS(code), DOTS_CODE_DETAIL(code),
-                   reason);
+        log_notice("request-refused", LOG_REQUEST " client %s: %d.%02d, %s", number, name, DOTS_CODE_CLASS(code),
+                   DOTS_CODE_DETAIL(code), reason);
 }
 
 void south_refuse(struct south_session *session, struct dots_exchange *exchange, uint8_t code, int64_t max_age,
                   const char *reason)
 {
-    south_log_refusal(session->southbound, session->client, code, reason);
+    south_log_refusal(session->southbound, session->client, exchange, code, reason);
     south_reply_text(exchange, code, max_age, reason);
 }
 
@@ -156,10 +157,28 @@ static void handle(struct south_session *session, const struct dots_request *req
         return;
     if (code != 0)
         south_refuse(session, request->exchange, code, DOTS_NO_MAX_AGE, reason);
-    else if (session->southbound->draining && south_redirects(session, request, &path))
+    else if (south_sent_away(session->southbound, session->client) && south_redirects(session, request, &path))
         south_redirect(session, request->exchange);
     else
         dispatch(session, request, &path);
+}
+
+/* As it was sent, so far as that prints. */
+static void log_request_line(const struct south_session *session, const struct dots_request *request)
+{
+    static const char *const methods[] = {
+        [DOTS_GET] = "GET", [DOTS_POST] = "POST", [DOTS_PUT] = "PUT", [DOTS_DELETE] = "DELETE"};
+    const char *method = (size_t)request->method < sizeof(methods) / sizeof(methods[0]) ? methods[request->method] : "";
+    char path[256];
+    size_t length = 0;
+
+    path[0] = '\0';
+    for (size_t i = 0; i < request->path_count && length < sizeof(path); i++)
+        length += (size_t)snprintf(path + length, sizeof(path) - length, "/%.*s", (int)request->path[i].length,
+                                   request->path[i].at);
+    log_debug("request", LOG_REQUEST " client %s on %s: %s %s, %zu bytes", dots_exchange_number(request->exchange),
+              session->client ? session->client->config->name : "unknown", dots_session_text(session->session),
+              method ? method : "", path, request->body_length);
 }
 
 void south_request(void *arg, struct dots_session *dots_session, const struct dots_request *request)
@@ -172,6 +191,8 @@ void south_request(void *arg, struct dots_session *dots_session, const struct do
         return;
     }
     session->southbound->counters.requests[(unsigned)request->method & 7]++;
+    if (log_enabled(LOG_LEVEL_DEBUG))
+        log_request_line(session, request);
     south_session_ref(session);
     handle(session, request);
     south_session_unref(session);

@@ -21,7 +21,7 @@ const char *south_review_reason(const struct south_session *session)
 
 static void send_away(struct south_session *session)
 {
-    session->standing = SOUTH_PARTING;
+    south_inspect_stand(session, SOUTH_PARTING);
     session->closes_ms = session->southbound->now() + SOUTH_PARTING_MS;
     log_notice("session-not-allowed", "client %s on %s: %s; it is told so and closed", session->client->config->name,
                dots_session_text(session->session), south_review_reason(session));
@@ -37,7 +37,7 @@ static void recognize(struct south_session *session)
     if (!client)
         return;
     session->client = south_client_ref(client);
-    session->standing = SOUTH_SURPLUS;
+    south_inspect_stand(session, SOUTH_SURPLUS);
 }
 
 void south_review_session(struct south_session *session)
@@ -80,7 +80,7 @@ static void review(struct southbound *southbound, struct south_peer *peer)
     DL_FOREACH_SAFE(peer->sessions, session, next)
     {
         south_review_session(session);
-        if (southbound->draining)
+        if (south_sent_away(southbound, peer->client))
             south_redirect_observers(session);
     }
     south_config_review(southbound, peer);

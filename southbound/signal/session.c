@@ -29,7 +29,7 @@ static int serve(struct south_session *session)
 
     if (!peer)
         return -1;
-    session->standing = SOUTH_SERVED;
+    south_inspect_stand(session, SOUTH_SERVED);
     southbound->served++;
     south_peer_joined(southbound, peer, session);
     south_heartbeat_begin(session);
@@ -62,13 +62,12 @@ static void admit_or_not(struct south_session *session)
 
     session->client = client ? south_client_ref(client) : NULL;
     if (!session->client) {
-        session->standing = SOUTH_UNKNOWN;
+        south_inspect_stand(session, SOUTH_UNKNOWN);
         if (south_refusal_note(&southbound->refusals, NULL, 0, southbound->now(), &left_out))
             log_notice("client-unknown", "\"%s\" on %s belongs to no client of the configuration: it gets 4.01",
                        identity_text(identity), text);
         return;
     }
-    session->standing = SOUTH_SURPLUS;
     if (southbound->draining)
         log_info("session-redirected", "client %s on %s: this gateway drains", session->client->config->name, text);
     else if (southbound->served >= southbound->config->limits.sessions)
@@ -93,6 +92,7 @@ void south_session_up(void *arg, struct dots_session *dots_session)
     session->session = dots_session_ref(dots_session);
     session->up_ms = southbound->now();
     session->closes_ms = session->up_ms + SOUTH_STANDING_MS;
+    session->standing = SOUTH_SURPLUS; /* until it is served */
     session->generation = southbound->generation;
     session->next_heartbeat_ms = SOUTH_NEVER;
     session->timer.kind = SOUTH_TIMER_SESSION;

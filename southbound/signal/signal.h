@@ -98,7 +98,7 @@ struct south_requester {
 /* ---- Sessions ---- */
 
 /* PARTING: no longer allowed, told so, closed in a moment. */
-enum south_standing { SOUTH_SERVED, SOUTH_SURPLUS, SOUTH_UNKNOWN, SOUTH_PARTING };
+enum south_standing { SOUTH_SERVED, SOUTH_SURPLUS, SOUTH_UNKNOWN, SOUTH_PARTING, SOUTH_STANDINGS };
 
 struct south_session {
     struct southbound *southbound;
@@ -178,9 +178,12 @@ struct south_observer {
 /* For the relay, or the store: what relay_put takes as exchange. */
 struct south_held {
     struct dots_exchange *exchange; /* NULL: dropped when closing */
+    uint64_t arrived_ns;            /* uv_hrtime */
     struct south_peer *peer;
     struct south_held *prev, *next;
     char cdid[RELAY_CUID_MAX + 1], cuid[RELAY_CUID_MAX + 1];
+    uint32_t mid;      /* of a mitigation request */
+    bool news;         /* neither a refresh nor a repeated datagram: the log has it */
     uint64_t sequence; /* of the store, for a configuration */
     uint8_t code;      /* to answer then */
 };
@@ -227,6 +230,7 @@ struct southbound {
     struct south_peer *review_next; /* the next to be reviewed */
     bool reviewing, review_config;  /* config: session parameters have changed */
     bool draining;
+    bool redirecting;    /* operators send all clients elsewhere, but this goes on */
     uint32_t generation; /* counts reloads */
     uv_timer_t timer;
     int64_t armed_ms; /* when it goes off */
@@ -237,6 +241,7 @@ struct southbound {
     size_t session_count;
     struct southbound_walk *walks;
     struct southbound_counters counters;
+    size_t held_count; /* exchanges that wait for the relay or the store */
     bool closing;
     void (*on_closed)(void *arg);
     void *on_closed_arg;
@@ -252,8 +257,8 @@ int64_t south_jitter(struct southbound *southbound, int64_t period_ms);
 /* request.c */
 void south_request(void *arg, struct dots_session *dots_session, const struct dots_request *request);
 /* At most every ten seconds for one client and code; client NULL: unknown. */
-void south_log_refusal(struct southbound *southbound, const struct south_client *client, uint8_t code,
-                       const char *reason);
+void south_log_refusal(struct southbound *southbound, const struct south_client *client,
+                       const struct dots_exchange *exchange, uint8_t code, const char *reason);
 /* Tells the client and the log. */
 void south_refuse(struct south_session *session, struct dots_exchange *exchange, uint8_t code, int64_t max_age,
                   const char *reason);
@@ -309,6 +314,8 @@ void south_puts_drop(struct southbound *southbound); /* all, unanswered */
 /* held.c */
 struct south_held *south_hold(struct south_session *session, struct dots_exchange *exchange,
                               const struct south_path *path);
+/* Is this mid of its cuid there, neither withdrawn nor ended? */
+bool south_held_live(const struct southbound *southbound, const struct south_held *held);
 void south_held_free(struct southbound *southbound, struct south_held *held);
 void south_held_close(struct southbound *southbound); /* all are dropped, unanswered */
 
@@ -369,6 +376,7 @@ bool south_notify_end(struct south_observer *observer, uint8_t code, int32_t for
 /* inspect.c */
 void south_inspect_up(struct south_session *session);
 void south_inspect_down(struct south_session *session);
+void south_inspect_stand(struct south_session *session, enum south_standing standing); /* from now on */
 void south_inspect_close(struct southbound *southbound);
 int south_answer(struct dots_exchange *exchange, const struct dots_response *response); /* dots_reply, counted */
 
@@ -376,6 +384,8 @@ int south_answer(struct dots_exchange *exchange, const struct dots_response *res
 void south_redirect(struct south_session *session, struct dots_exchange *exchange);
 /* Who observes something of it is sent elsewhere. */
 void south_redirect_observers(struct south_session *session);
+/* Is everybody, or this client, to go to the server of redirect? */
+bool south_sent_away(const struct southbound *southbound, const struct south_client *client);
 /* Is this one sent elsewhere while we drain? */
 bool south_redirects(const struct south_session *session, const struct dots_request *request,
                      const struct south_path *path);

@@ -113,13 +113,14 @@ static void on_nack(void *arg, struct dots_session *dots_session, const struct d
         south_observe_end(session, token);
 }
 
-static void on_handshake_failed(void *arg, const struct sockaddr *peer, const char *text)
+static void on_handshake_failed(void *arg, const struct sockaddr *peer, enum dots_handshake_failure failure,
+                                const char *text)
 {
     struct southbound *southbound = arg;
     char address[INET6_ADDRSTRLEN] = "an unknown address";
     uint32_t left_out;
 
-    southbound->counters.handshakes_failed++;
+    southbound->counters.handshakes_failed[failure]++;
     if (!south_refusal_note(&southbound->refusals, southbound, 1, southbound->now(), &left_out))
         return;
     if (peer)

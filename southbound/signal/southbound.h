@@ -26,6 +26,8 @@ struct southbound *southbound_open(uv_loop_t *loop, const struct config *config,
  * there are none. Copied; what it points to is borrowed. */
 struct south_aliases;
 void southbound_use_aliases(struct southbound *southbound, const struct south_aliases *aliases);
+/* ACLs of this client were changed by the data channel: who observes an active mitigation is told (RFC 9133). */
+void southbound_acls_changed(struct southbound *southbound, const char *cuid);
 
 /* One record of STORE_SESSION_CONFIG at start. */
 int southbound_load(struct southbound *southbound, const char *key, size_t key_length, const uint8_t *value,
@@ -70,6 +72,10 @@ bool southbound_allows(const struct southbound *southbound, const char *client, 
 /* Sends those who come, and those who are there, to the server that redirect names; or no longer. Who goes away
  * meanwhile is not lost. */
 void southbound_drain(struct southbound *southbound, bool on);
+/* Sends a client (NULL: all of them) to the server that redirect names, for as long as this process runs, or no longer;
+ * the rest goes on. -1: there is no such client. */
+int southbound_redirect(struct southbound *southbound, const char *client, bool on);
+bool southbound_redirected(const struct southbound *southbound, const char *client);
 unsigned southbound_sessions(const struct southbound *southbound);
 /* Is anybody left to be looked at, after a reload or a drain? */
 bool southbound_reviewing(const struct southbound *southbound);
@@ -80,7 +86,7 @@ struct southbound_session {
     const char *client; /* NULL: unknown */
     const char *peer;   /* "203.0.113.7:40112/udp" */
     const char *transport;
-    const char *state; /* "served", "surplus" (over a limit), "unknown" (no client of the configuration) */
+    const char *state; /* a standing; "unknown": no client of the configuration */
     bool deaf;         /* it says that our heartbeats do not arrive */
     bool mitigating;
     int64_t up_ms, heard_ms; /* since then */
@@ -94,14 +100,20 @@ struct southbound_walk *southbound_walk_begin(struct southbound *southbound);
 bool southbound_walk_next(struct southbound_walk *walk, struct southbound_session *out); /* valid until the loop runs */
 void southbound_walk_end(struct southbound_walk *walk);                                  /* NULL is fine */
 
+#define SOUTHBOUND_STANDINGS 4u /* "served", "surplus" (over a limit), "unknown", "parting" (no longer allowed) */
+#define SOUTHBOUND_FAILURES 16u
+
 struct southbound_counters {
-    size_t sessions, served; /* now */
-    size_t resolving;        /* requests that wait for DNS, now */
-    uint64_t sessions_up[2]; /* UDP, TCP */
-    uint64_t sessions_down, handshakes_failed, heartbeats_missed, signals_lost;
-    uint64_t requests[8];    /* by enum dots_method */
-    uint64_t responses[256]; /* by code */
+    size_t sessions[SOUTHBOUND_STANDINGS][2]; /* now: UDP, TCP */
+    size_t resolving;                         /* requests that wait for DNS, now */
+    size_t held;                              /* requests that wait for an answer, of the relay or the store, now */
+    uint64_t sessions_up[2];                  /* UDP, TCP */
+    uint64_t handshakes_failed[SOUTHBOUND_FAILURES]; /* by enum dots_handshake_failure */
+    uint64_t sessions_down, heartbeats_missed, signals_lost;
+    uint64_t requests[8];       /* by enum dots_method */
+    uint64_t responses[8][256]; /* by method and code */
 };
+const char *southbound_standing_name(unsigned standing);
 const struct southbound_counters *southbound_counters(struct southbound *southbound);
 
 void southbound_close(struct southbound *southbound, void (*on_closed)(void *arg), void *arg);

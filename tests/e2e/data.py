@@ -6,10 +6,14 @@ import os
 import pathlib
 import re
 import shutil
+import urllib.parse
+import xml.etree.ElementTree
 
 from processes import run
 
-YANG = pathlib.Path(__file__).resolve().parents[2] / "gateway/yang/modules"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+YANG = ROOT / "gateway/yang/modules"
+RESTCONF = ROOT / "tests/schema/restconf"  # of the responses themselves
 MODULE = "ietf-dots-data-channel"
 DATA = f"/restconf/data/{MODULE}:dots-data"
 JSON = "application/yang-data+json"
@@ -139,49 +143,87 @@ def qualified(value):
     return [qualified(each) for each in value] if isinstance(value, list) else value
 
 
+KEYS = {"dots-client": "cuid", "alias": "name", "acl": "name", "ace": "name", "module": "name,revision"}
+
+
 def whole(path, body):
-    """The response, put back in its place in the tree; None: it is no part of it."""
+    """The response, put back in its place in the tree, or trees."""
+    if "ietf-restconf:data" in body:
+        return body["ietf-restconf:data"]
+    if "ietf-restconf:operations" in body:
+        return {"ietf-restconf:restconf": {"operations": body["ietf-restconf:operations"], "yang-library-version": "2016-06-21"}}
+    if "ietf-restconf:yang-library-version" in body:
+        return {"ietf-restconf:restconf": {"yang-library-version": body["ietf-restconf:yang-library-version"]}}
+    if "ietf-restconf:restconf" in body:
+        return body
     steps = [step for step in path.split("?")[0].removeprefix("/restconf/data").split("/") if step]
+    module, _, first = steps[0].partition(":")
+    steps[0] = first
     name, value = next(iter(body.items()))
-    if not steps or not steps[0].startswith(f"{MODULE}:dots-data"):
-        return None
-    name = name.removeprefix(f"{MODULE}:")
+    assert len(body) == 1 and name.startswith(f"{module}:"), body
+    name = name.removeprefix(f"{module}:")
     at = len(steps) - 1
-    keys = {"dots-client": "cuid", "alias": "name", "acl": "name", "ace": "name"}
     if name in ("aliases", "acls") and steps[at].split("=")[0] in ("alias", "acl"):
         at -= 1  # an entry in its container
     tree = {name: value}
     for step in reversed(steps[:at]):
-        step_name, _, key = step.removeprefix(f"{MODULE}:").partition("=")
-        tree = {step_name: [{keys[step_name]: key} | tree] if key else tree}
-    return {f"{MODULE}:{name}": each for name, each in tree.items()}
+        step_name, _, key = step.partition("=")
+        keys = dict(zip(KEYS[step_name].split(","), (urllib.parse.unquote(each) for each in key.split(",")))) if key else {}
+        tree = {step_name: [keys | tree] if key else tree}
+    return {f"{module}:{name}": each for name, each in tree.items()}
+
+
+def yanglint(client, tree, kind, folders, *flags):
+    """All modules of the first folder and what they import of the others; kind: data, or get: it is parsed only."""
+    assert shutil.which("yanglint"), "yanglint is needed: ./dev deps test"
+    file = client.directory / "answer.json"
+    file.write_text(json.dumps(tree))
+    search = [word for folder in folders for word in ("-p", folder)]
+    result = run(["yanglint", *search, *flags, "-t", kind, "-f", "json", *sorted(folders[0].glob("*.yang")), file])
+    return None if result.returncode == 0 else f"{result.stderr.decode()}\n{json.dumps(tree, indent=1)}"
+
+
+def check_whole(client, path, body):
+    """Every body with data is that of the schema, this project's and the RFCs'."""
+    tree = whole(path, body)
+    ours = {name: value for name, value in tree.items() if name.startswith(f"{MODULE}:")}
+    rest = {name: value for name, value in tree.items() if name not in ours}
+    # 'fields' and 'depth' leave out what is mandatory, and 'when' looks at what was not asked for; so with state alone
+    # and within an ACL. Those are parsed: names, places, types and keys are looked at, constraints are not.
+    cut = "fields=" in path or "depth=" in path
+    partial = cut or "nonconfig" in path or "non-config" in path or re.search(r"/acl=[^/]+/", path)
+    if rest:
+        state_alone = path.split("?")[0].count("/") > 3  # below a container
+        wrong = yanglint(client, rest, "get" if cut or state_alone else "data", [RESTCONF], "-e")
+        assert not wrong, f"{path}: {wrong}"
+    if not ours:
+        return
+    wrong = yanglint(client, qualified(ours), "get" if partial else "data", [YANG])
+    assert not wrong, f"{path}: {wrong}"
+    official = os.environ.get("DOTSGW_OFFICIAL_YANG")  # the modules of the RFCs, where they are to be had
+    if official:
+        # The RFC's own examples do not pass all constraints of its module: parsed only.
+        folder = pathlib.Path(official)
+        features = ["-F", "ietf-access-control-list:match-on-ipv4,match-on-ipv6,match-on-eth,ipv4,ipv6,eth"]
+        modules = [max(folder.glob(f"{name}@*.yang")) for name in (MODULE, "ietf-access-control-list")]
+        file = client.directory / "answer.json"
+        result = run(["yanglint", "-p", folder, *features, "-t", "get", "-f", "json", *modules, file])
+        assert result.returncode == 0, f"{path}: {result.stderr.decode()}\n{json.dumps(ours, indent=1)}"
 
 
 def check(client, path, answer):
-    """yanglint reads every body as data of the schema; errors have their form."""
-    if not answer.text or not answer.headers.get("content-type", "").startswith(JSON):
+    """yanglint reads the body of every response: data, state, errors; host-meta is XRD, and the only one that is not
+    JSON."""
+    kind = answer.headers.get("content-type", "")
+    if not answer.text:
         return
-    body = answer.body
-    if answer.status >= 400:
-        assert set(body) == {"ietf-restconf:errors"}
-        for error in body["ietf-restconf:errors"]["error"]:
-            assert error["error-type"] in ("application", "transport") and error["error-tag"]
-        return
-    tree = whole(path, body)
-    if tree is None or "fields=" in path or "depth=" in path:
-        return
-    assert shutil.which("yanglint"), "yanglint is needed: ./dev deps test"
-    file = client.directory / "answer.json"
-    file.write_text(json.dumps(qualified(tree)))
-    official = os.environ.get("DOTSGW_OFFICIAL_YANG")  # the modules of the RFCs, where they are to be had
-    folders = [YANG, pathlib.Path(official)] if official else [YANG]
-    for folder in folders:
-        modules = [max(folder.glob(f"{name}@*.yang")) for name in (MODULE, "ietf-access-control-list")]
-        features = ["-F", "ietf-access-control-list:match-on-ipv4,match-on-ipv6,match-on-eth,ipv4,ipv6,eth"] if folder != YANG else []
-        # The RFC's own examples do not pass all constraints of its module: those are parsed only ("get").
-        # So is state alone, and what lies inside an ACL: 'when' looks at what was not asked for.
-        partial = "nonconfig" in path or "non-config" in path or re.search(r"/acl=[^/]+/", path)
-        kind = ["-t", "get"] if folder != YANG or partial else ["-t", "data"]
-        modules += list(folder.glob("dotsgw-*.yang"))
-        result = run(["yanglint", "-p", folder, *features, *kind, "-f", "json", *modules, file])
-        assert result.returncode == 0, f"{path}: {result.stderr.decode()}\n{json.dumps(tree, indent=1)}"
+    if not kind.startswith(JSON):
+        assert kind == "application/xrd+xml" and path.startswith("/.well-known/host-meta"), f"{path}: {kind}"
+        (link,) = xml.etree.ElementTree.fromstring(answer.text)
+        assert link.attrib == {"rel": "restconf", "href": "/restconf"}
+    elif answer.status >= 400:
+        assert set(answer.body) == {"ietf-restconf:errors"}
+        wrong = yanglint(client, answer.body, "data", [RESTCONF, YANG], "-e", *YANG.glob("ietf-dots*.yang"))
+        assert not wrong, f"{path}: {wrong}"
+    else:
+        check_whole(client, path, answer.body)

@@ -234,3 +234,19 @@ def make_data_server(make_gateway, pki, mitigator):
         return make_gateway(name, **sections).with_data_channel().start()
 
     return make
+
+
+# ---- Servers that send their clients elsewhere ----
+
+
+def redirect_to(server):
+    return {"alt-server": server.host, "addresses": [server.address], "ttl": "1h"}
+
+
+@pytest.fixture
+def other(make_server, make_mitigator):
+    """Where they go: a server with a mitigator of its own."""
+    made = make_mitigator("other")
+    server = make_server("other", mitigators=[made.config()], session_config=SOON_LOST)
+    server.mitigator = made
+    return server

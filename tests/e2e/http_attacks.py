@@ -62,6 +62,9 @@ def glance(connection):
         return b""
 
 
+BODIES = set()  # of errors, each once: whoever reads what is printed holds them to the schema
+
+
 # ---- HTTP/1.1 ----
 
 
@@ -72,6 +75,7 @@ def answers(data):
         head, _, body = part.partition(b"\r\n\r\n")
         tag = ""
         if f"content-type: {JSON}".encode() in head.lower() and body:
+            BODIES.add(body.decode())
             tag = json.loads(body)["ietf-restconf:errors"]["error"][0]["error-tag"]
         found.append([int(part[:3]), tag])
     return found
@@ -304,6 +308,7 @@ class Http2:
                 found.append(["answer", 0])
             elif kind == DATA and number == stream and b"ietf-restconf:errors" in payload:
                 found.append(["errors", 0])
+                BODIES.add(payload.decode())
         return found
 
 
@@ -416,6 +421,8 @@ def main():
     while not select.select([sys.stdin], [], [], 0)[0]:
         for name, *found in form(target):
             print(json.dumps([name, *found]), flush=True)
+        print(json.dumps(["bodies", *sorted(BODIES)]), flush=True)
+        BODIES.clear()
         print(json.dumps(["round"]), flush=True)
 
 

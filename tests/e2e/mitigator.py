@@ -95,6 +95,14 @@ class Mitigator:
         finally:
             os.close(end)
 
+    def matched(self, job, **aces):
+        """What entries of a filter matched: name=(packets, octets)."""
+        entries = [
+            {"name": name, "statistics": {"matched-packets": packets, "matched-octets": str(octets)}}
+            for name, (packets, octets) in aces.items()
+        ]
+        self.say(json.dumps({"id": job, "aces": {"ace": entries}}))
+
     def report(self, job, status=None, **counters):
         """counters: bytes, bps, pkts, pps."""
         report = {"id": job} | ({"status": status} if status is not None else {})

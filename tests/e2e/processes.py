@@ -42,14 +42,14 @@ def environment():
     return env
 
 
-def _die_with_parent():
+def die_with_parent():
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def spawn(arguments, **options):
     """Popen; the process does not outlive the one that runs the tests."""
     options.setdefault("env", environment())
-    return subprocess.Popen([str(argument) for argument in arguments], preexec_fn=_die_with_parent, **options)
+    return subprocess.Popen([str(argument) for argument in arguments], preexec_fn=die_with_parent, **options)
 
 
 def run(arguments, **options):
@@ -57,7 +57,7 @@ def run(arguments, **options):
     options.setdefault("timeout", COMMAND)
     options.setdefault("env", environment())
     return subprocess.run(
-        [str(argument) for argument in arguments], capture_output=True, preexec_fn=_die_with_parent, **options
+        [str(argument) for argument in arguments], capture_output=True, preexec_fn=die_with_parent, **options
     )
 
 

@@ -33,6 +33,11 @@ fan-out: all
 response-wait: 1s
 session-config: { heartbeat-interval: { min: 15, max: 240, current: 30 } }
 status-interval: 15s
+admin: { detectors: { listen: "127.0.0.1:9647", tokens-file: tokens } }
+detectors:
+  - { name: fnm, targets: [203.0.113.0/24] }
+attack-rules:
+  - { name: flood, detectors: [fnm], when: [ { pps: 100k, sources: 50 } ], hold: 10s, lifetime: 15m }
 log: { level: info, format: text }
 """
 
@@ -90,6 +95,16 @@ FAULTS = [
     ("{ min: 15, max: 240, current: 30 }", "^1", "write { min: 1, current: 1 }"),
     ("{ min: 15, max: 240, current: 30 }", "^{ min: 50, max: 40, current: 45 }", "min <= current <= max"),
     ("status-interval: 15s", "status-interval: ^1s", "duration from 3s to 1h"),
+    ('listen: "127.0.0.1:9647"', 'listen: ^"localhost:9647"', "address and port such as"),
+    ("tokens-file: tokens", "tokens-file: ^gone", "cannot be read"),
+    ("tokens-file: tokens", "tokens-file: ^web1.psk", "line 1: expected a detector's name and its token"),
+    ("targets: [203.0.113.0/24] }", "targets: [^203.0.113.1] }", 'write "203.0.113.1/32"'),
+    ("  - { name: fnm,", "  - { name: fnm, targets: [192.0.2.0/24] }\n  - { name: ^fnm,", "given twice"),
+    ("detectors: [fnm]", "detectors: [^nfm]", 'there is no detector "nfm"'),
+    ("pps: 100k", "pps: ^100kpps", "such as 500, 200k, 30M or 2G"),
+    ("pps: 100k", "^ppps: 100k", 'did you mean "pps"'),
+    ("hold: 10s", "until-below: ^[ { pps: 200k } ]", "can be true while this is below already"),
+    ("hold: 10s", "hold: ^10m", "not be longer than half of lifetime"),
     ("level: info", "level: ^verbose", "expected error, warning, notice, info or debug"),
     ("format: text }", "format: ^xml }", "expected text or json"),
     ("  hop-limit: 16", "^\thop-limit: 16", "check indentation, quotes and brackets here"),
@@ -108,6 +123,8 @@ def folder(tmp_path_factory, pki):
     shutil.copy(pki.certificate("gw.example.com").anchors, made / "ca.pem")
     shutil.copy(pki.psk("web1").file, made / "web1.psk")
     (made / "short.psk").write_text("0011\n")
+    (made / "tokens").write_text(f"fnm {'0123456789abcdef' * 4}\n")
+    (made / "tokens").chmod(0o600)
     return made
 
 

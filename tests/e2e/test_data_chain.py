@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import signal
 import time
 
 import pytest
@@ -256,3 +257,40 @@ def test_rfc8783_3_4_loops_end_with_508(make_gateway, make_data_client, pki):
     assert answer.tag == "operation-failed" and answer.error["error-app-tag"] == "loop-detected"
     assert "gw.test" in answer.text and "other.test" in answer.text
     assert make_data_client(pair["gw"], "web", INNER).get().status == 404
+
+
+@pytest.mark.parametrize("upstream", [{}, {"sessions": "per-client"}, {"identity": "client"}], ids=["shared", "per-client", "client"])
+def test_rfc8783_7_3_statistics_come_down_the_chain(server, make_gw, web, shop, mitigator, upstream):
+    """Read of the upstream when a client reads them; those of another client stay apart."""
+    gw = make_gw(server, **upstream)
+    one, two = web(gw), shop(gw)
+    for client, source in ((one, "192.0.2.1/32"), (two, "192.0.2.2/32")):
+        client.register()
+        assert client.put("/acls/acl=x", acls(acl("x", source=source, activation="immediate"))).status == 201
+    told = mitigator.wait_told(lambda told: len(told) == 2 and told, "of both filters")
+    for line in told:
+        source = line["acl"]["aces"]["ace"][0]["matches"]["ipv4"]["source-ipv4-network"]
+        mitigator.matched(line["id"], rule1=(10, 1000) if source == "192.0.2.1/32" else (20, 2000))
+
+    def read(client, path="/acls/acl=x", query="?content=nonconfig"):
+        (found,) = client.get(path + query).body[f"{MODULE}:acls"]["acl"]
+        return found["aces"]["ace"][0].get("statistics")
+
+    wait_for(lambda: read(one), "statistics", 30)
+    assert read(one) == read(one, "/acls", "?content=all") == {"matched-packets": "10", "matched-octets": "1000"}
+    wait_for(lambda: read(two), "statistics", 30)
+    assert read(two) == {"matched-packets": "20", "matched-octets": "2000"}
+
+
+def test_statistics_are_not_waited_for_when_the_upstream_is_silent(server, make_gw, web):
+    client = web(make_gw(server))
+    client.register()
+    client.put("/acls/acl=x", acls(acl("x", activation="immediate")))
+    server.process.signal(signal.SIGSTOP)
+    try:
+        begin = time.monotonic()
+        (found,) = client.get("/acls/acl=x").body[f"{MODULE}:acls"]["acl"]
+        assert time.monotonic() - begin < 10
+        assert "statistics" not in found["aces"]["ace"][0]
+    finally:
+        server.process.signal(signal.SIGCONT)

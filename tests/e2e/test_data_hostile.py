@@ -11,7 +11,7 @@ import time
 import pytest
 
 import dots
-from data import MODULE, acl, acls
+from data import JSON, MODULE, Answer, acl, acls, check
 from gateway import client_entry
 from processes import environment, program, spawn
 from waiting import wait_for
@@ -61,7 +61,7 @@ def victim(make_data_server, make_data_client, make_session, pki):
 
 class Attack:
     def __init__(self, victim, form):
-        data = victim.data
+        data = self.data = victim.data
         target = {"host": data.gateway.host, "address": data.gateway.address, "port": data.port, "cuid": data.cuid}
         files = {key: str(getattr(data.certificate, key)) for key in ("anchors", "cert", "key")}
         script = pathlib.Path(__file__).with_name("http_attacks.py")
@@ -82,7 +82,13 @@ class Attack:
         wait_for(lambda: ["round"] in self.found or self.process.poll() is not None, self.err.read_text, 120)
         self.process.stdin.close()
         assert self.process.wait(120) == 0, self.err.read_text()
-        return [found for found in self.found if found != ["round"]]
+        told = self.found
+        self.check({text for name, *texts in told if name == "bodies" for text in texts})
+        return [found for found in told if found[0] not in ("round", "bodies")]
+
+    def check(self, texts):
+        for text in sorted(texts)[:20]:
+            check(self.data, "/", Answer(400, {"content-type": JSON}, text, ""))
 
 
 def p99(taken):

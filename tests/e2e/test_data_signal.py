@@ -96,6 +96,48 @@ def test_rfc8783_7_2_filters_are_in_force_when_they_say(pair, mitigator):
     wait_filters()
 
 
+def matched(client, name, query="?content=nonconfig"):
+    """{ACE: (packets, octets)} as the client reads them."""
+    (found,) = client.get(f"/acls/acl={name}{query}").body[f"{MODULE}:acls"]["acl"]
+    counted = {ace["name"]: ace.get("statistics") for ace in found["aces"]["ace"]}
+    return {ace: (each["matched-packets"], each["matched-octets"]) for ace, each in counted.items() if each}
+
+
+def two_rules(name, activation):
+    one, other = acl(name, activation=activation), acl(name, source="192.0.2.1/32")
+    return one | {"aces": {"ace": one["aces"]["ace"] + [other["aces"]["ace"][0] | {"name": "rule2"}]}}
+
+
+def test_rfc8783_4_3_statistics_are_what_mitigators_count(make_data_server, make_data_client, make_mitigator):
+    """Their sum, as long as the ACL lives; of each entry by its name."""
+    pair = [make_mitigator(name) for name in ("a", "b")]
+    web = make_data_client(make_data_server(mitigators=[each.config() for each in pair]))
+    web.register()
+    web.post("", acls(two_rules("x", "immediate")))
+    jobs = [each.wait_told(lambda told: told, "of the filter")[0]["id"] for each in pair]
+    assert matched(web, "x") == {}
+    pair[0].matched(jobs[0], rule1=(10, 1000), rule2=(1, 64), gone=(5, 5))
+    wait_for(lambda: len(matched(web, "x")) == 2, lambda: f"both: {matched(web, 'x')}")
+    assert matched(web, "x") == {"rule1": ("10", "1000"), "rule2": ("1", "64")}
+    pair[1].matched(jobs[1], rule1=(str(2**63), 7))
+    wait_for(lambda: matched(web, "x", "?content=all")["rule1"] == (str(2**63 + 10), "1007"), "the sum")
+    pair[0].matched(jobs[0], rule1=(11, 1001))
+    wait_for(lambda: matched(web, "x")["rule1"] == (str(2**63 + 11), "1008"), "the new sum")
+    assert matched(web, "x")["rule2"] == ("1", "64"), "what was not told of stays"
+    inside = web.get("/acls/acl=x/aces/ace=rule2/statistics?content=nonconfig").body
+    assert inside == {f"{MODULE}:statistics": {"matched-packets": "1", "matched-octets": "64"}}
+    assert "statistics" not in web.get("/acls?content=config").text
+    (cut,) = web.get("/acls?fields=acl(name;aces/ace/statistics/matched-octets)").body[f"{MODULE}:acls"]["acl"]
+    assert cut["aces"]["ace"][1] == {"name": "rule2", "statistics": {"matched-octets": "64"}}
+    assert web.put("/acls/acl=x/activation-type", {f"{MODULE}:activation-type": "deactivate"}).status == 204
+    assert matched(web, "x")["rule2"] == ("1", "64"), "it is read after the attack"
+    web.put("/acls/acl=x", acls(acl("x", activation="deactivate")))
+    assert list(matched(web, "x")) == ["rule1"]
+    web.delete("/acls/acl=x")
+    web.post("", acls(two_rules("x", "deactivate")))
+    assert matched(web, "x") == {}
+
+
 # ---- Crashes ----
 
 
@@ -171,60 +213,3 @@ def test_ten_thousand_aliases_and_a_thousand_acls(make_data_server, make_data_cl
     assert web.delete("/acls").status == 204
     assert time.monotonic() - start < 10 * max(took) + 1
     assert web.get().body == {f"{MODULE}:dots-client": [{"cuid": web.cuid}]}
-
-
-# ---- Filter control (RFC 9133) ----
-
-
-def controlled(name, activation, **more):
-    one = {"acl-name": name} | ({"activation-type": activation} if activation else {})
-    return {"target-prefix": ["203.0.113.1/32"], "lifetime": 3600, "ietf-dots-signal-control:acl-list": [one], **more}
-
-
-def activation(data, name):
-    return data.get(f"/acls/acl={name}?content=config").body[f"{MODULE}:acls"]["acl"][0].get("activation-type")
-
-
-def test_rfc9133_3_2_1_activation_is_changed_and_stays(pair, mitigator):
-    data, signal = pair
-    data.post("", acls(acl("a"), acl("b", source="192.0.2.1/32", activation="deactivate")))
-    assert signal.put(1, "203.0.113.1/32").code == "2.01"
-    assert signal.put_json(2, controlled("a", "deactivate")).code == "2.01"
-    assert activation(data, "a") == "deactivate"
-    assert signal.put_json(3, controlled("b", "immediate")).code == "2.01"
-    assert activation(data, "b") == "immediate"
-    wait_for(
-        lambda: [job["acl"]["name"] for job in mitigator.live.values() if "acl" in job] == ["b"],
-        lambda: f"only b in force: {mitigator.live}",
-    )
-    assert signal.delete(3).code == "2.02"
-    data.gateway.restart()
-    assert (activation(data, "a"), activation(data, "b")) == ("deactivate", "immediate")
-
-
-def test_rfc9133_3_2_1_unknown_acl_is_4_04(pair, mitigator):
-    data, signal = pair
-    answer = signal.put_json(1, controlled("nobodys", "deactivate"))
-    assert answer.code == "4.04" and "nobodys" in answer.out + answer.err
-    assert not mitigator.live
-
-
-def test_rfc9133_3_2_1_idle_time_and_known_mid_are_4_00(pair):
-    data, signal = pair
-    data.post("", acls(acl("a")))
-    assert signal.put_json(1, controlled("a", "deactivate", **{"trigger-mitigation": False})).code == "4.00"
-    assert signal.put_json(2, controlled("a", "deactivate")).code == "2.01"
-    assert signal.put_json(2, controlled("a", "deactivate")).code == "4.00"
-
-
-def test_rfc9133_3_2_1_failed_update_is_5_03_with_the_acl(pair, mitigator):
-    """An ACL without destination cannot be immediate (RFC 8783 section 7.2)."""
-    data, signal = pair
-    data.post("", acls(acl("a", destination=None)))
-    answer = signal.put_json(1, controlled("a", "immediate"))
-    assert answer.code == "5.03"
-    (scope,) = answer.scopes
-    (failed,) = scope["ietf-dots-signal-control:acl-list"]
-    assert (scope["mid"], failed["acl-name"], failed["activation-type"]) == (1, "a", "immediate")
-    assert activation(data, "a") is None
-    assert not mitigator.live

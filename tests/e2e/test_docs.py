@@ -51,8 +51,25 @@ def test_packaged_configuration_is_good_without_its_marks(tmp_path, pki):
     for source, name in ((certificate.cert, "gateway.pem"), (certificate.key, "gateway.key"), (certificate.anchors, "ca.pem")):
         shutil.copy(source, tmp_path / name)
     shutil.copy(pki.psk("web1").file, tmp_path / "web1.psk")
+    (tmp_path / "detectors.tokens").write_text(f"fastnetmon {'0' * 64}\n")
+    (tmp_path / "detectors.tokens").chmod(0o600)
     done = run([program("dotsgw"), "-t", "-c", file])
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_examples_of_the_page_on_detectors_are_good(tmp_path, pki):
+    certificate = pki.certificate("gateway.example.com")
+    for source, name in ((certificate.cert, "gw.pem"), (certificate.key, "gw.key"), (certificate.anchors, "ca.pem")):
+        shutil.copy(source, tmp_path / name)
+    (tmp_path / "detectors.tokens").write_text(f"fastnetmon {'0' * 64}\n")
+    (tmp_path / "detectors.tokens").chmod(0o600)
+    first, second = re.findall(r"^```yaml\n(.*?)^```", text("docs", "detectors.md"), re.M | re.S)
+    rest = "gateway: { name: gw, state-dir: state }\nlisteners: [ {} ]\n"
+    for example in (first, first[: first.index("attack-rules:")] + second):
+        file = tmp_path / "dotsgw.yaml"
+        file.write_text(rest + example)
+        done = run([program("dotsgw"), "-t", "-c", file])
+        assert done.returncode == 0, done.stderr.decode()
 
 
 def test_events_of_the_troubleshooting_page_exist():

@@ -5,24 +5,12 @@ import time
 
 import pytest
 
-from fixtures import SOON_LOST
+from fixtures import SOON_LOST, redirect_to
 from load import Load, load_entries, prefix_of
 from waiting import wait_for
 
 ONE, TWO = "203.0.113.1/32", "203.0.113.2/32"
 IN_PROGRESS = "attack-mitigation-in-progress"
-
-
-def redirect_to(server):
-    return {"alt-server": server.host, "addresses": [server.address], "ttl": "1h"}
-
-
-@pytest.fixture
-def other(make_server, make_mitigator):
-    made = make_mitigator("other")
-    server = make_server("other", mitigators=[made.config()], session_config=SOON_LOST)
-    server.mitigator = made
-    return server
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def test_help_that_is_refused_takes_nothing_away(make_upstream, make_relay, conn
     assert web.put(1, ONE).code == "2.01"
     own.report(own.wait_job(ONE), 4)
     wait_status(web, 1, EXCEEDED)
-    server.wait_log(" request-refused: client gw: 4.03")
+    server.wait_log(r" request-refused: r\d+ client gw: 4.03")
     own.report(own.wait_job(ONE), 2)
     wait_status(web, 1, MITIGATED)
     assert len(own.live) == 1 and mitigator.told == []

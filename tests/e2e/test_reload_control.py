@@ -72,3 +72,16 @@ def test_a_log_level_that_an_operator_has_set_stays(make_server):
     server.reload(log={"level": "info"})
     assert control.json("log-level")["level"] == "debug"
     assert "admin" in server.reload_refused(admin={"socket": "other.sock"})
+
+
+def test_operators_requests_outlive_restarts_and_reloads(make_server, mitigator):
+    """They belong to no configured client, and a review looks for clients that are gone."""
+    server = make_server(admin=ADMIN)
+    control = Control(server)
+    control.text("mitigate", ONE)
+    mitigator.wait_prefixes(ONE)
+    server.restart()
+    server.reload(limits={"sessions": 77})
+    control.text("mitigate", "203.0.113.2")
+    mitigator.wait_prefixes(ONE, "203.0.113.2/32")
+    assert [each["state"] for each in control.mitigations()] == ["live", "live"]

@@ -22,8 +22,10 @@ static void decode(void *arg, const char *line, size_t length, bool cut)
     }
     if (!job_id_valid(id) || report.status > WIRE_STATUS_WITHDRAWN || report.status == WIRE_STATUS_CLIENT_WITHDRAWN)
         abort();
-    if (!report.status && !report.has_bytes && !report.has_bps && !report.has_pkts && !report.has_pps)
+    if (!report.status && !report.has_bytes && !report.has_bps && !report.has_pkts && !report.has_pps &&
+        !report.matched)
         abort();
+    report_free(&report);
 }
 
 /* The first byte says how the rest is cut into reads. */

@@ -122,7 +122,7 @@ static void put(struct outside *outside, const char *client, uint32_t mid, uint3
 
     scope.target.prefixes = &prefix;
     scope.target.prefix_count = 1;
-    put.requester = (struct relay_requester){client, "", client, "hash"};
+    put.requester = (struct relay_requester){.client = client, .cdid = "", .cuid = client, .identity_hash = "hash"};
     put.mid = mid;
     put.scope = &scope;
     put.exchange = strdup("x");
@@ -132,7 +132,7 @@ static void put(struct outside *outside, const char *client, uint32_t mid, uint3
 
 static void withdraw(struct outside *outside, const char *client, uint32_t mid)
 {
-    struct relay_requester requester = {client, "", client, "hash"};
+    struct relay_requester requester = {.client = client, .cdid = "", .cuid = client, .identity_hash = "hash"};
 
     relay_delete(outside->world.relay, outside->world.now, &requester, mid, strdup("x"));
     settle(outside);

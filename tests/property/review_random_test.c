@@ -20,6 +20,7 @@
 #include "tests/property/review_model.h"
 #include "tests/support/remote.h"
 #include "tests/support/world.h"
+#include "tests/unit/seeded_random.h"
 
 #define CLIENTS 4
 #define MIDS 80
@@ -38,7 +39,6 @@ struct outstanding {
 
 struct history {
     struct world world;
-    uint64_t random;
     struct wish wishes[CLIENTS][MIDS];
     uint32_t next_mid[CLIENTS];
     struct remote remote[REMOTE_MAX];
@@ -51,14 +51,6 @@ struct history {
     struct relay_target targets[2][OWNED_TARGETS];
     unsigned in_use, puts;
 };
-
-static uint32_t roll(struct history *history, uint32_t below)
-{
-    history->random ^= history->random << 13;
-    history->random ^= history->random >> 7;
-    history->random ^= history->random << 17;
-    return (uint32_t)(history->random >> 33) % below;
-}
 
 /* ---- The outside ---- */
 
@@ -88,7 +80,7 @@ static void on_answer(struct world *world, void *exchange, const struct relay_an
 
 static void deliver(struct history *history)
 {
-    size_t index = roll(history, (uint32_t)history->outstanding_count);
+    size_t index = random_below((uint32_t)history->outstanding_count);
     struct outstanding outstanding = history->outstanding[index];
     const struct upstream_cuid *cuid = install_cuid(outstanding.install);
     struct relay_upstream_answer answer = {.code = 202, .max_age = -1};
@@ -178,10 +170,10 @@ static void reconfigure(struct history *history)
     *policy = history->policies[history->in_use];
     memcpy(history->targets[next], history->targets[history->in_use], sizeof(history->targets[next]));
     policy->targets = history->targets[next];
-    switch (roll(history, 6)) {
+    switch (random_below(6)) {
     case 0:
     case 1: {
-        struct relay_target *target = &history->targets[next][roll(history, OWNED_TARGETS)];
+        struct relay_target *target = &history->targets[next][random_below(OWNED_TARGETS)];
 
         target->disabled = !target->disabled;
         break;
@@ -191,7 +183,7 @@ static void reconfigure(struct history *history)
             policy->fan_out = policy->fan_out == RELAY_FAN_OUT_ALL ? RELAY_FAN_OUT_BY_PREFIX : RELAY_FAN_OUT_ALL;
         break;
     case 3: {
-        unsigned client = roll(history, CLIENTS);
+        unsigned client = random_below(CLIENTS);
 
         history->removed[client] = !history->removed[client];
         break;
@@ -230,20 +222,20 @@ static bool overlap(const struct wire_prefix *a, const struct wire_prefix *b)
 
 static void put(struct history *history)
 {
-    unsigned client = roll(history, CLIENTS);
+    unsigned client = random_below(CLIENTS);
     uint32_t mid = history->next_mid[client];
     struct wish *wish = &history->wishes[client][mid];
     struct wire_scope scope = {.has_lifetime = true, .lifetime = 100000, .target.prefix_count = 1};
     struct relay_put request = {.limits = {.mitigations = 1000, .cuids = 10, .max_lifetime = 200000}};
     char text[32], name[16];
 
-    snprintf(text, sizeof(text), "10.%u.%u.0/%u", roll(history, 2), roll(history, 4) * 64, 16 + roll(history, 8));
+    snprintf(text, sizeof(text), "10.%u.%u.0/%u", random_below(2), random_below(4) * 64, 16 + random_below(8));
     wire_prefix_parse(text, false, &wish->prefix);
     scope.target.prefixes = &wish->prefix;
     if (mid + 1 >= MIDS || history->removed[client] || !allowed(history, NULL, &scope.target))
         return;
     history->next_mid[client]++;
-    wish->trigger = scope.trigger = roll(history, 4) != 0;
+    wish->trigger = scope.trigger = random_below(4) != 0;
     request.requester = requester_of(client, name);
     request.mid = mid;
     request.scope = &scope;
@@ -262,11 +254,11 @@ static void put(struct history *history)
 
 static void withdraw(struct history *history)
 {
-    unsigned client = roll(history, CLIENTS);
+    unsigned client = random_below(CLIENTS);
     char name[16];
 
     if (history->next_mid[client]) {
-        uint32_t mid = roll(history, history->next_mid[client]);
+        uint32_t mid = random_below(history->next_mid[client]);
         struct relay_requester requester = requester_of(client, name);
 
         history->wishes[client][mid].kept = false;
@@ -346,7 +338,7 @@ static void run_history(uint64_t seed)
 {
     struct history *history = calloc(1, sizeof(*history));
 
-    history->random = seed * 0x9e3779b97f4a7c15u + 1;
+    random_start(seed);
     world_init(&history->world);
     for (size_t i = 0; i < OWNED_TARGETS; i++)
         history->targets[0][i] = (struct relay_target){.name = i ? "second" : "up",
@@ -370,7 +362,7 @@ static void run_history(uint64_t seed)
     history->world.user = history;
     world_start(&history->world);
     for (int i = 0; i < STEPS; i++) {
-        uint32_t what = roll(history, 10);
+        uint32_t what = random_below(10);
 
         if (what < 5)
             put(history);
@@ -401,39 +393,15 @@ static void run_history(uint64_t seed)
 
 static void test_any_history_of_configurations_ends_in_the_plan(void **state)
 {
-    const char *seed = getenv("DOTSGW_SEED"), *histories = getenv("DOTSGW_HISTORIES");
-    uint64_t count = histories ? strtoull(histories, NULL, 10) : 300;
-
     (void)state;
     owned_init();
-    if (seed) {
-        run_history(strtoull(seed, NULL, 10));
-        return;
-    }
-    for (uint64_t i = 1; i <= count; i++) {
-        char text[24];
-
-        snprintf(text, sizeof(text), "%llu", (unsigned long long)i);
-        setenv("DOTSGW_RUNNING_SEED", text, 1);
-        run_history(i);
-    }
-    unsetenv("DOTSGW_RUNNING_SEED");
-}
-
-static int tell_seed(void **state)
-{
-    const char *seed = getenv("DOTSGW_RUNNING_SEED");
-
-    (void)state;
-    if (seed)
-        print_error("replay with DOTSGW_SEED=%s\n", seed);
-    return 0;
+    random_histories(300, run_history);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_any_history_of_configurations_ends_in_the_plan, tell_seed),
+        cmocka_unit_test_teardown(test_any_history_of_configurations_ends_in_the_plan, random_seed_tell),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -459,38 +459,15 @@ static void run_history(uint64_t seed)
 
 static void test_dotsgw_design_5_never_two_upstreams_at_once_for_the_same_addresses(void **state)
 {
-    const char *histories = getenv("DOTSGW_HISTORIES");
-    uint64_t seed, count = histories ? strtoull(histories, NULL, 10) : 600;
-
     (void)state;
-    if (random_seed_given(&seed)) {
-        run_history(seed);
-        return;
-    }
-    for (uint64_t i = 1; i <= count; i++) {
-        char text[24];
-
-        snprintf(text, sizeof(text), "%llu", (unsigned long long)i);
-        setenv("DOTSGW_RUNNING_SEED", text, 1);
-        run_history(i);
-    }
-    unsetenv("DOTSGW_RUNNING_SEED");
-}
-
-static int tell_seed(void **state)
-{
-    const char *seed = getenv("DOTSGW_RUNNING_SEED");
-
-    (void)state;
-    if (seed)
-        print_error("replay with DOTSGW_SEED=%s\n", seed);
-    return 0;
+    random_histories(600, run_history);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_dotsgw_design_5_never_two_upstreams_at_once_for_the_same_addresses, tell_seed),
+        cmocka_unit_test_teardown(test_dotsgw_design_5_never_two_upstreams_at_once_for_the_same_addresses,
+                                  random_seed_tell),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

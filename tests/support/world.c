@@ -260,6 +260,14 @@ static void effect_alert(void *arg, const char *event, const char *text)
         world_note(arg, "alert %s %s", event, text);
 }
 
+static void effect_accepted(void *arg, size_t target, uint64_t arrived)
+{
+    struct world *world = arg;
+
+    if (!world->dead && world->on_accepted)
+        world->on_accepted(world, target, arrived);
+}
+
 /* ---- The store ---- */
 
 static int change(struct world *world, int table, const char *key, size_t key_length, const uint8_t *value,
@@ -332,6 +340,7 @@ static const struct relay_effects effects = {
     .store_delete = effect_store_delete,
     .store_submit = effect_store_submit,
     .alert = effect_alert,
+    .accepted = effect_accepted,
 };
 
 /* Commits happen between events, as the real store's do. */

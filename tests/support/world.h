@@ -47,6 +47,7 @@ struct world {
     void (*on_forget)(struct world *world, struct install *install);
     /* Takes the exchange, which begins with its name (a string); answer NULL: ignored, or lost with the process. */
     void (*on_answer)(struct world *world, void *exchange, const struct relay_answer *answer);
+    void (*on_accepted)(struct world *world, size_t target, uint64_t arrived);
     void *user;
 };
 

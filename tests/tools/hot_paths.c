@@ -175,7 +175,7 @@ static void put(struct path *path, unsigned client, uint32_t mid, struct wire_pr
     snprintf(name, sizeof(name), "c%u", client);
     scope.target.prefixes = &prefix;
     scope.target.prefix_count = 1;
-    put.requester = (struct relay_requester){name, "", name, "hash"};
+    put.requester = (struct relay_requester){.client = name, .cdid = "", .cuid = name, .identity_hash = "hash"};
     put.scope = &scope;
     put.exchange = path;
     relay_put(path->relay, NOW, &put);

@@ -217,6 +217,45 @@ static void test_cleared_entries_are_gone_before_they_are_taken_apart(void **sta
     assert_int_equal(catalog_next(catalog), 2000);
 }
 
+static void test_a_discarded_entry_is_gone_before_it_is_taken_apart(void **state)
+{
+    struct catalog_entry *held = catalog_entry_ref(put(CATALOG_ALIAS, "b", CATALOG_KEEP, NULL, 10));
+
+    (void)state;
+    put(CATALOG_ALIAS, "a", CATALOG_KEEP, NULL, 20);
+    put(CATALOG_ALIAS, "c", CATALOG_KEEP, NULL, 30);
+    catalog_entry_discard(catalog, held);
+    catalog_entry_discard(catalog, catalog_entry_find(client, CATALOG_ALIAS, "c"));
+    assert_null(held->client);
+    assert_null(catalog_entry_find(client, CATALOG_ALIAS, "b"));
+    assert_int_equal(client->counts[CATALOG_ALIAS], 1);
+    assert_int_equal(catalog_domain_count(catalog, "example.com", CATALOG_ALIAS), 1);
+    assert_string_equal(held->name, "b");
+    assert_null(catalog_expired(catalog, 15));
+    assert_true(catalog_reap(catalog, 1));
+    assert_false(catalog_reap(catalog, 1));
+    catalog_entry_unref(held);
+    assert_string_equal(client->entries[CATALOG_ALIAS]->name, "a");
+    assert_null(client->entries[CATALOG_ALIAS]->next);
+    assert_int_equal(catalog_next(catalog), 20);
+}
+
+static void test_the_keys_of_a_clients_entries_are_between_two_keys(void **state)
+{
+    struct catalog_client *next = add_client("shop", "cuid-2", "example.com");
+    char first[CATALOG_KEY_MAX + 1], end[CATALOG_KEY_MAX + 1], key[CATALOG_KEY_MAX + 1];
+
+    (void)state;
+    catalog_entry_key(client, "", first);
+    catalog_entries_end(client, end);
+    catalog_entry_key(client, "\xff\xff", key);
+    assert_true(strcmp(first, key) < 0 && strcmp(key, end) < 0);
+    catalog_client_key(client, key);
+    assert_true(strcmp(key, first) < 0);
+    catalog_client_key(next, key);
+    assert_true(strcmp(end, key) < 0);
+}
+
 static void test_names_upstream_differ_and_lead_back(void **state)
 {
     char longest[65], name[CATALOG_UPSTREAM_NAME];
@@ -315,6 +354,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rfc8783_7_2_conflicts_in_a_domain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rfc8783_6_1_entries_expire_unless_refreshed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cleared_entries_are_gone_before_they_are_taken_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_discarded_entry_is_gone_before_it_is_taken_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_keys_of_a_clients_entries_are_between_two_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_names_upstream_differ_and_lead_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stamps_only_grow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_records_come_back, set_up, tear_down),

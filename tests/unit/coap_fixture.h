@@ -53,6 +53,7 @@ struct side {
     struct dots_session *up[SESSIONS_SEEN], *last_down;
     enum dots_down reason;
     char why[200], failure[200];
+    enum dots_handshake_failure failed_by;
     enum dots_nack nack;
     struct dots_token nacked;
     struct heard_request request;
@@ -159,9 +160,11 @@ static void on_nack(void *arg, struct dots_session *session, const struct dots_t
     side->nacked = *token;
 }
 
-static void on_handshake_failed(void *arg, const struct sockaddr *peer, const char *text)
+static void on_handshake_failed(void *arg, const struct sockaddr *peer, enum dots_handshake_failure failure,
+                                const char *text)
 {
     struct side *side = arg;
+    side->failed_by = failure;
     assert_true(peer->sa_family == AF_INET || peer->sa_family == AF_INET6);
     side->failures++;
     snprintf(side->failure, sizeof side->failure, "%s", text);

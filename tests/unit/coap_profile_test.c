@@ -22,6 +22,7 @@ static void test_rfc9132_7_1_must_be_tls_1_2_or_later(void **state)
     run_until(raw_failed);
     run_until(south_failed);
     assert_non_null(strstr(south.failure, "unsupported protocol"));
+    assert_int_equal(south.failed_by, DOTS_HANDSHAKE_PARAMETERS);
 }
 
 static void test_rfc9132_7_1_must_be_dtls_1_2_or_later(void **state)
@@ -35,6 +36,7 @@ static void test_rfc9132_7_1_must_be_dtls_1_2_or_later(void **state)
     run_until(raw_failed);
     run_until(south_failed);
     assert_non_null(strstr(south.failure, "unsupported protocol"));
+    assert_int_equal(south.failed_by, DOTS_HANDSHAKE_PARAMETERS);
 }
 
 static void test_tls_1_2_still_works(void **state)
@@ -62,6 +64,7 @@ static void check_cipher_refused(enum dots_transport transport, const char *ciph
     run_until(raw_failed);
     run_until(south_failed);
     assert_non_null(strstr(south.failure, "no shared cipher"));
+    assert_int_equal(south.failed_by, DOTS_HANDSHAKE_PARAMETERS);
 }
 
 static void test_cbc_is_refused(void **state)

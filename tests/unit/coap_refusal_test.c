@@ -10,7 +10,8 @@ static bool south_failed_and_north_down(void)
 }
 
 static void check_refused(const struct dots_endpoint_settings *of_south, const struct dots_endpoint_settings *of_north,
-                          enum dots_transport transport, const char *name, const char *in_south, const char *in_north)
+                          enum dots_transport transport, const char *name, const char *in_south, const char *in_north,
+                          enum dots_handshake_failure failure)
 {
     south.endpoint = open_endpoint(of_south);
     port = listen_on(south.endpoint, "127.0.0.1", transport);
@@ -22,6 +23,7 @@ static void check_refused(const struct dots_endpoint_settings *of_south, const s
     assert_int_equal(south.downs, 0);
     assert_int_equal(north.downs, 1);
     assert_int_equal(south.failures, 1);
+    assert_string_equal(dots_handshake_failure_name(south.failed_by), dots_handshake_failure_name(failure));
     assert_ptr_equal(north.last_down, client);
     assert_int_equal(north.reason, DOTS_DOWN_HANDSHAKE);
     if (strstr(south.failure, in_south) == NULL)
@@ -38,7 +40,8 @@ static void test_client_of_another_ca(enum dots_transport transport)
     struct dots_endpoint_settings of_south = south_settings(), of_north = north_settings();
     of_north.credentials.certificate = pki_stranger.certificate;
     of_north.credentials.private_key = pki_stranger.key;
-    check_refused(&of_south, &of_north, transport, SERVER_NAME, "issuer certificate", "unknown");
+    check_refused(&of_south, &of_north, transport, SERVER_NAME, "issuer certificate", "unknown",
+                  DOTS_HANDSHAKE_CERTIFICATE);
 }
 BOTH_TRANSPORTS(test_client_of_another_ca)
 
@@ -46,7 +49,8 @@ static void test_server_of_another_ca(enum dots_transport transport)
 {
     struct dots_endpoint_settings of_south = south_settings(), of_north = north_settings();
     of_north.credentials.trust_anchors = pki_other_ca.certificate;
-    check_refused(&of_south, &of_north, transport, SERVER_NAME, "unknown", "issuer certificate");
+    check_refused(&of_south, &of_north, transport, SERVER_NAME, "unknown", "issuer certificate",
+                  DOTS_HANDSHAKE_REFUSED);
 }
 BOTH_TRANSPORTS(test_server_of_another_ca)
 
@@ -55,7 +59,8 @@ static void test_client_with_expired_certificate(enum dots_transport transport)
     struct dots_endpoint_settings of_south = south_settings(), of_north = north_settings();
     of_north.credentials.certificate = pki_expired.certificate;
     of_north.credentials.private_key = pki_expired.key;
-    check_refused(&of_south, &of_north, transport, SERVER_NAME, "certificate has expired", "certificate expired");
+    check_refused(&of_south, &of_north, transport, SERVER_NAME, "certificate has expired", "certificate expired",
+                  DOTS_HANDSHAKE_CERTIFICATE_EXPIRED);
 }
 BOTH_TRANSPORTS(test_client_with_expired_certificate)
 
@@ -63,14 +68,16 @@ static void test_client_without_credentials(enum dots_transport transport)
 {
     struct dots_endpoint_settings of_south = south_settings(), of_north = north_settings();
     of_north.credentials.certificate = of_north.credentials.private_key = NULL;
-    check_refused(&of_south, &of_north, transport, SERVER_NAME, "did not return a certificate", "the peer says");
+    check_refused(&of_south, &of_north, transport, SERVER_NAME, "did not return a certificate", "the peer says",
+                  DOTS_HANDSHAKE_NO_CERTIFICATE);
 }
 BOTH_TRANSPORTS(test_client_without_credentials)
 
 static void test_rfc9132_7_1_must_compare_the_name(enum dots_transport transport)
 {
     struct dots_endpoint_settings of_south = south_settings(), of_north = north_settings();
-    check_refused(&of_south, &of_north, transport, "another.example", "the peer says", "hostname mismatch");
+    check_refused(&of_south, &of_north, transport, "another.example", "the peer says", "hostname mismatch",
+                  DOTS_HANDSHAKE_REFUSED);
 }
 BOTH_TRANSPORTS(test_rfc9132_7_1_must_compare_the_name)
 
@@ -91,7 +98,7 @@ static void test_unknown_psk_identity(enum dots_transport transport)
 {
     struct dots_endpoint_settings of_south = south_settings(), of_north = psk_settings();
     of_north.credentials.psk_identity = "nobody";
-    check_refused(&of_south, &of_north, transport, NULL, "", "");
+    check_refused(&of_south, &of_north, transport, NULL, "", "", DOTS_HANDSHAKE_PSK_IDENTITY);
 }
 BOTH_TRANSPORTS(test_unknown_psk_identity)
 
@@ -102,7 +109,7 @@ static void test_wrong_psk_key_over_tls(void **state)
     struct dots_endpoint_settings of_south = south_settings(), of_north = psk_settings();
     of_north.credentials.psk_key = (const uint8_t *)"another key";
     of_north.credentials.psk_key_length = 11;
-    check_refused(&of_south, &of_north, DOTS_TCP, NULL, "", "");
+    check_refused(&of_south, &of_north, DOTS_TCP, NULL, "", "", DOTS_HANDSHAKE_PSK_KEY);
 }
 
 /* A PSK client does not take a server with a certificate for one that knows its key. */
@@ -111,7 +118,8 @@ static void test_psk_client_takes_no_certificate(enum dots_transport transport)
     struct dots_endpoint_settings of_south = south_settings(), of_north = psk_settings();
     of_south.psk_lookup = NULL;
     of_north.credentials.trust_anchors = pki_ca.certificate;
-    check_refused(&of_south, &of_north, transport, NULL, "", "");
+    check_refused(&of_south, &of_north, transport, NULL, "", "",
+                  transport == DOTS_UDP ? DOTS_HANDSHAKE_PARAMETERS : DOTS_HANDSHAKE_REFUSED);
 }
 BOTH_TRANSPORTS(test_psk_client_takes_no_certificate)
 
@@ -128,6 +136,7 @@ static void test_sessions_max(enum dots_transport transport)
     struct dots_session *second = connect_with(north.endpoint, "127.0.0.1", port, transport, SERVER_NAME, NULL);
     run_until(south_failed_and_north_down);
     assert_non_null(strstr(south.failure, "limit of sessions"));
+    assert_int_equal(south.failed_by, DOTS_HANDSHAKE_LIMIT);
     assert_ptr_equal(north.last_down, second);
     dots_session_unref(second);
     assert_true(dots_session_is_up(client));

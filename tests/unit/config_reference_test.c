@@ -4,7 +4,6 @@
 #include "tests/unit/config_fixture.h"
 
 #include "gateway/config/schema.h"
-#include "gateway/config/unimplemented.h"
 
 static void row(const char *path, const char *type, const char *fallback, const char *text, void *arg)
 {
@@ -50,26 +49,6 @@ static void test_rows_are_those_of_the_parser(void **state)
     if (*at)
         fail_msg("docs/configuration.md lacks\n%.*s\n", (int)strcspn(at, "\n"), at);
     free(expected);
-}
-
-static void test_unimplemented_settings_are_named(void **state)
-{
-    char text[32768];
-    FILE *file = reference();
-    size_t length = fread(text, 1, sizeof(text) - 1, file);
-
-    (void)state;
-    fclose(file);
-    assert_true(length < sizeof(text) - 1);
-    text[length] = 0;
-    for (const struct unimplemented *setting = config_unimplemented; setting->path; setting++) {
-        char item[128];
-
-        snprintf(item, sizeof(item), "- `%s%s%s`", setting->path, setting->value ? ": " : "",
-                 setting->value ? setting->value : "");
-        if (!strstr(text, item))
-            fail_msg("docs/configuration.md does not say that this version refuses\n%s", item);
-    }
 }
 
 static void test_rows_are_complete(void **state)
@@ -126,7 +105,6 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_are_those_of_the_parser),
-        cmocka_unit_test(test_unimplemented_settings_are_named),
         cmocka_unit_test(test_rows_are_complete),
         cmocka_unit_test(test_examples_are_accepted),
     };

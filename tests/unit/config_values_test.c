@@ -211,6 +211,7 @@ static void test_defaults(void **state)
     assert_null(config->admin.socket);
     assert_null(config->admin.metrics);
     assert_null(config->admin.detectors_listen);
+    assert_int_equal(config->detector_count + config->attack_rule_count, 0);
     assert_int_equal(config->log.level, LOG_LEVEL_INFO);
     assert_int_equal(config->log.format, LOG_FORMAT_TEXT);
     config_free(config);

@@ -30,6 +30,7 @@ struct world {
 
 static struct world *world;
 static int64_t world_offset; /* ms that the clock has been put forward */
+static const char *world_cuid = GATEWAY_CUID, *world_derived = "derived-for-one-client";
 
 static UNUSED int64_t world_now(void)
 {
@@ -39,7 +40,7 @@ static UNUSED int64_t world_now(void)
 static UNUSED int world_make_cuid(void *arg, size_t target, const struct requester *owner, char cuid[23])
 {
     (void)arg, (void)target;
-    snprintf(cuid, 23, "%.22s", owner ? "derived-for-one-client" : GATEWAY_CUID);
+    snprintf(cuid, 23, "%.22s", owner ? world_derived : world_cuid);
     return 0;
 }
 
@@ -96,6 +97,8 @@ static UNUSED void world_make(size_t upstreams)
     world = calloc(1, sizeof(*world));
     assert_non_null(world);
     world_offset = 0;
+    world_cuid = GATEWAY_CUID;
+    world_derived = "derived-for-one-client";
     uv_loop_init(&world->loop);
     world->address = address;
     for (size_t i = 0; i < upstreams; i++)
@@ -109,7 +112,7 @@ static UNUSED void world_make(size_t upstreams)
     assert_non_null(world->catalog);
 }
 
-static UNUSED void world_start(void)
+static UNUSED void world_open(void)
 {
     const struct northbound_data_settings settings = {.loop = &world->loop,
                                                       .config = &world->config,
@@ -123,6 +126,11 @@ static UNUSED void world_start(void)
     if (!world->data)
         fail_msg("%s", error);
     assert_true(northbound_data_hook(world->data, &world->hook));
+}
+
+static UNUSED void world_start(void)
+{
+    world_open();
     northbound_data_start(world->data);
 }
 

@@ -63,12 +63,30 @@ static void test_histogram_cumulates(void **state)
     free(metrics.text);
 }
 
+static void test_histogram_under_a_label(void **state)
+{
+    struct metrics_histogram histogram = {0};
+    struct metrics metrics = {0};
+
+    (void)state;
+    metrics_observe(&histogram, 0.25);
+    metrics_buckets(&metrics, "h", &histogram, "upstream", "isp");
+    assert_false(metrics.failed);
+    metrics.text = realloc(metrics.text, metrics.length + 1);
+    metrics.text[metrics.length] = '\0';
+    assert_non_null(strstr(metrics.text, "h_bucket{le=\"0.2\",upstream=\"isp\"} 0\n"
+                                         "h_bucket{le=\"0.5\",upstream=\"isp\"} 1\n"));
+    assert_non_null(strstr(metrics.text, "h_sum{upstream=\"isp\"} 0.25\nh_count{upstream=\"isp\"} 1\n"));
+    free(metrics.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_family_and_samples),
         cmocka_unit_test(test_values_of_labels_are_escaped),
         cmocka_unit_test(test_histogram_cumulates),
+        cmocka_unit_test(test_histogram_under_a_label),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,31 @@ static void test_counters(void **state)
     assert_false(report.has_bytes);
 }
 
+static void test_rfc8783_4_3_what_entries_of_a_filter_matched(void **state)
+{
+    (void)state;
+    assert_decoded("{\"id\":\"acl-7\",\"aces\":{\"ace\":[{\"name\":\"a\",\"statistics\":{\"matched-packets\":"
+                   "\"18446744073709551615\",\"matched-octets\":1}},{\"name\":\"b\"},{\"name\":\"c\",\"statistics\":{"
+                   "\"matched-octets\":\"0\"}}]}}");
+    assert_string_equal(report.matched,
+                        "{\"a\":{\"matched-packets\":\"18446744073709551615\",\"matched-octets\":\"1\"},"
+                        "\"c\":{\"matched-octets\":\"0\"}}");
+    report_free(&report);
+    assert_decoded("{\"id\":\"acl-7\",\"status\":2,\"aces\":{\"ace\":[]}}");
+    assert_string_equal(report.matched, "{}");
+    report_free(&report);
+    assert_refused("{\"id\":\"acl-7\",\"aces\":{}}", "aces");
+    assert_refused("{\"id\":\"acl-7\",\"aces\":[]}", "aces");
+    assert_refused("{\"id\":\"acl-7\",\"aces\":{\"ace\":[7]}}", "aces");
+    assert_refused("{\"id\":\"acl-7\",\"aces\":{\"ace\":[{\"statistics\":{}}]}}", "aces");
+    assert_refused("{\"id\":\"acl-7\",\"aces\":{\"ace\":[{\"name\":\"a\",\"statistics\":7}]}}", "aces");
+    assert_refused("{\"id\":\"acl-7\",\"aces\":{\"ace\":[{\"name\":\"a\",\"statistics\":{\"matched-octets\":-1}}]}}",
+                   "aces");
+    assert_refused("{\"id\":\"acl-7\",\"aces\":{\"ace\":[{\"name\":\"a\",\"statistics\":{\"matched-octets\":"
+                   "\"18446744073709551616\"}}]}}",
+                   "aces");
+}
+
 static void test_counters_that_are_none(void **state)
 {
     static const char *const names[] = {"bytes-dropped", "bps-dropped", "pkts-dropped", "pps-dropped"};
@@ -215,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_status_by_number_and_by_name),
         cmocka_unit_test(test_status_that_is_not_a_drivers),
         cmocka_unit_test(test_counters),
+        cmocka_unit_test(test_rfc8783_4_3_what_entries_of_a_filter_matched),
         cmocka_unit_test(test_counters_that_are_none),
         cmocka_unit_test(test_lines_that_are_no_reports),
         cmocka_unit_test(test_id_and_line_lengths),

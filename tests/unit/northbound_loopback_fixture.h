@@ -252,9 +252,10 @@ static void server_nack(void *arg, struct dots_session *session, const struct do
     (void)arg, (void)session, (void)token, (void)reason;
 }
 
-static void server_handshake_failed(void *arg, const struct sockaddr *peer, const char *text)
+static void server_handshake_failed(void *arg, const struct sockaddr *peer, enum dots_handshake_failure failure,
+                                    const char *text)
 {
-    (void)arg, (void)peer, (void)text;
+    (void)arg, (void)peer, (void)failure, (void)text;
 }
 
 static const uint8_t psk_key[] = "a key of sixteen";

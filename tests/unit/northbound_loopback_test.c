@@ -128,7 +128,7 @@ static void ask(uint32_t mid)
     struct wire_prefix prefix = {.family = 4, .length = 32, .addr = {203, 0, 113, (uint8_t)mid}};
     struct wire_scope scope = {
         .target = {.prefixes = &prefix, .prefix_count = 1}, .has_lifetime = true, .lifetime = 3600, .trigger = true};
-    struct relay_put put = {.requester = {"web", "", "web-cuid", "hash"},
+    struct relay_put put = {.requester = {.client = "web", .cdid = "", .cuid = "web-cuid", .identity_hash = "hash"},
                             .limits = {.mitigations = 1000, .cuids = 16, .max_lifetime = 86400},
                             .mid = mid,
                             .scope = &scope,
@@ -141,7 +141,7 @@ static void ask(uint32_t mid)
 
 static void withdraw(uint32_t mid)
 {
-    struct relay_requester requester = {"web", "", "web-cuid", "hash"};
+    struct relay_requester requester = {.client = "web", .cdid = "", .cuid = "web-cuid", .identity_hash = "hash"};
 
     relay_delete(way.relay, wall(), &requester, mid, &way);
 }

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static uint64_t random_state = 1;
@@ -31,4 +32,38 @@ static inline bool random_seed_given(uint64_t *seed)
     if (text)
         *seed = strtoull(text, NULL, 10);
     return text != NULL;
+}
+
+/* Histories with seeds from 1 up, as many as DOTSGW_HISTORIES says (else count), or the one of DOTSGW_SEED. cmocka
+ * leaves a failed one by longjmp: its seed is in the environment, for random_seed_tell. Returns how many, 0 for the
+ * one. */
+static inline uint64_t random_histories(uint64_t count, void (*run)(uint64_t seed))
+{
+    const char *histories = getenv("DOTSGW_HISTORIES");
+    char text[24];
+    uint64_t seed;
+
+    if (random_seed_given(&seed)) {
+        run(seed);
+        return 0;
+    }
+    count = histories ? strtoull(histories, NULL, 10) : count;
+    for (seed = 1; seed <= count; seed++) {
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)seed);
+        setenv("DOTSGW_RUNNING_SEED", text, 1);
+        run(seed);
+    }
+    unsetenv("DOTSGW_RUNNING_SEED");
+    return count;
+}
+
+/* The teardown of such a test. */
+static inline int random_seed_tell(void **state)
+{
+    const char *seed = getenv("DOTSGW_RUNNING_SEED");
+
+    (void)state;
+    if (seed)
+        fprintf(stderr, "replay with DOTSGW_SEED=%s\n", seed);
+    return 0;
 }

@@ -38,6 +38,7 @@ struct dots_session {
 struct dots_exchange {
     struct dots_session *session;
     struct dots_token token;
+    enum dots_method method;
     unsigned answers;
     bool held, dropped;
     struct dots_response response;
@@ -318,9 +319,20 @@ const struct dots_token *dots_exchange_token(const struct dots_exchange *exchang
     return &exchange->token;
 }
 
+uint64_t dots_exchange_number(const struct dots_exchange *exchange)
+{
+    (void)exchange;
+    return 1;
+}
+
 struct dots_session *dots_exchange_session(const struct dots_exchange *exchange)
 {
     return exchange->session;
+}
+
+enum dots_method dots_exchange_method(const struct dots_exchange *exchange)
+{
+    return exchange->method;
 }
 
 /* ---- What the network does ---- */

@@ -110,7 +110,9 @@ static void test_failed_handshakes_are_told_to_the_log_only(void **state)
 
     (void)state;
     for (int i = 0; i < 100; i++)
-        fake_endpoint.handlers->handshake_failed(fake_endpoint.arg, (struct sockaddr *)&peer, "no certificate");
+        fake_endpoint.handlers->handshake_failed(fake_endpoint.arg, (struct sockaddr *)&peer,
+                                                 DOTS_HANDSHAKE_NO_CERTIFICATE, "no certificate");
+    assert_int_equal(southbound_counters(world.southbound)->handshakes_failed[DOTS_HANDSHAKE_NO_CERTIFICATE], 100);
 }
 
 static void test_closing_drops_what_waits(void **state)

@@ -50,6 +50,30 @@ static void test_last_change_to_a_key_wins(void **state)
     assert_table(fixture->store, STORE_META, "deleted, put=1 put twice=2 ");
 }
 
+static void test_a_range_ends_before_its_end_and_what_is_put_after_it_stays(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture_open(fixture);
+    put_text(fixture->store, STORE_ALIAS, "a/x", "1");
+    put_text(fixture->store, STORE_ALIAS, "b", "2");
+    put_text(fixture->store, STORE_ALIAS, "b/", "3");
+    put_text(fixture->store, STORE_ALIAS, "b/x", "4");
+    put_text(fixture->store, STORE_ALIAS, "b/\xff", "5");
+    put_text(fixture->store, STORE_ALIAS, "b0", "6");
+    put_text(fixture->store, STORE_ACL, "b/x", "7");
+    assert_int_equal(store_delete_range(fixture->store, STORE_ALIAS, "b/", 2, "b0", 2), 0);
+    put_text(fixture->store, STORE_ALIAS, "b/y", "8");
+    fixture_commit(fixture);
+    assert_table(fixture->store, STORE_ALIAS, "a/x=1 b=2 b/y=8 b0=6 ");
+    assert_table(fixture->store, STORE_ACL, "b/x=7 ");
+    assert_int_equal(store_delete_range(fixture->store, STORE_ALIAS, "", 0, "b/y", STORE_KEY_MAX + 1), -E2BIG);
+    assert_int_equal(store_delete_range(fixture->store, STORE_ALIAS, "", 0, "b/y", 3), 0);
+    fixture_commit(fixture);
+    fixture_reopen(fixture);
+    assert_table(fixture->store, STORE_ALIAS, "b/y=8 b0=6 ");
+}
+
 /* Batches that the writer takes together keep their order. */
 static void test_last_batch_wins(void **state)
 {
@@ -262,13 +286,20 @@ static void test_directory_and_files_are_private(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_records_load_in_key_order),       TEST(test_tables_are_apart),
-        TEST(test_last_change_to_a_key_wins),       TEST(test_last_batch_wins),
-        TEST(test_keys_and_values_are_bytes),       TEST(test_limits),
-        TEST(test_sequences_count_batches),         TEST(test_commits_are_reported_once_a_turn),
-        TEST(test_an_open_batch_is_not_written),    TEST(test_closing_commits_what_was_submitted),
-        TEST(test_load_ends_when_told_to),          TEST(test_queued_memory_is_counted),
+        TEST(test_records_load_in_key_order),
+        TEST(test_tables_are_apart),
+        TEST(test_last_change_to_a_key_wins),
+        TEST(test_last_batch_wins),
+        TEST(test_keys_and_values_are_bytes),
+        TEST(test_limits),
+        TEST(test_sequences_count_batches),
+        TEST(test_commits_are_reported_once_a_turn),
+        TEST(test_an_open_batch_is_not_written),
+        TEST(test_closing_commits_what_was_submitted),
+        TEST(test_load_ends_when_told_to),
+        TEST(test_queued_memory_is_counted),
         TEST(test_directory_and_files_are_private),
+        TEST(test_a_range_ends_before_its_end_and_what_is_put_after_it_stays),
     };
     return fixture_run(tests, sizeof tests / sizeof *tests);
 }

@@ -1,0 +1,15 @@
+# cmake -DOUTPUT=FILE.c -DFILES=FILE,... -P embed.cmake: the files as arrays, so that none is looked for at run time.
+set(arrays "")
+set(rows "")
+string(REPLACE "," ";" files "${FILES}")
+foreach(file ${files})
+  get_filename_component(name ${file} NAME)
+  string(MAKE_C_IDENTIFIER ${name} array)
+  file(READ ${file} bytes HEX)
+  string(REGEX REPLACE "(................................................................)" "\\1\n" bytes "${bytes}")
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+  string(APPEND arrays "static const unsigned char ${array}[] = {\n${bytes}0};\n")
+  string(APPEND rows "    {\"${name}\", (const char *)${array}, sizeof(${array}) - 1},\n")
+endforeach()
+file(WRITE ${OUTPUT} "/* Made by gateway/admin/web/embed.cmake. */\n#include \"gateway/admin/web.h\"\n\n${arrays}
+const struct web_file web_files[] = {\n${rows}    {0, 0, 0},\n};\n")
