@@ -37,8 +37,11 @@ struct blockwise {
     struct kept kept[SNAPSHOTS];
 };
 
-/* Method, path and query, each with its length, so that no two requests look alike. */
-void blockwise_key(uint8_t key[32], uint8_t method, const struct dots_request *request)
+/*
+ * Method, path and query, each with its length, so that no two requests look alike: as they are, which is what all of
+ * DOTS need, or else their digest. The digest alone costs as much as the decryption of the request.
+ */
+void blockwise_key(uint8_t key[REQUEST_KEY_SIZE], uint8_t method, const struct dots_request *request)
 {
     uint8_t text[1 + (DOTS_PATH_MAX + DOTS_QUERY_MAX) * 256 + 1];
     size_t length = 0;
@@ -55,8 +58,13 @@ void blockwise_key(uint8_t key[32], uint8_t method, const struct dots_request *r
         length += taken;
     }
     text[length++] = (uint8_t)request->path_count;
-    if (EVP_Digest(text, length, key, NULL, EVP_sha256(), NULL) != 1)
+    memset(key, 0, REQUEST_KEY_SIZE);
+    if (length < REQUEST_KEY_SIZE) {
+        key[0] = (uint8_t)length; /* at least 2 */
+        memcpy(key + 1, text, length);
+    } else if (EVP_Digest(text, length, key + 1, NULL, EVP_sha256(), NULL) != 1) {
         memset(key, 0, REQUEST_KEY_SIZE);
+    }
 }
 
 static struct blockwise *blocks_of(struct dots_session *session)
@@ -175,7 +183,7 @@ void blockwise_taken(struct dots_session *session)
     blocks->whole = NULL;
 }
 
-const struct snapshot *blockwise_keep(struct dots_session *session, const uint8_t key[32],
+const struct snapshot *blockwise_keep(struct dots_session *session, const uint8_t key[REQUEST_KEY_SIZE],
                                       const struct dots_response *response)
 {
     struct blockwise *blocks = blocks_of(session);
@@ -205,7 +213,7 @@ const struct snapshot *blockwise_keep(struct dots_session *session, const uint8_
     return &place->snapshot;
 }
 
-const struct snapshot *blockwise_find(struct dots_session *session, const uint8_t key[32])
+const struct snapshot *blockwise_find(struct dots_session *session, const uint8_t key[REQUEST_KEY_SIZE])
 {
     struct blockwise *blocks = session->blocks;
     uint64_t now = uv_now(session->endpoint->loop);

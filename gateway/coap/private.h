@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+#include "gateway/coap/blockwise.h"
 #include "gateway/coap/coap.h"
 
 #define COAP_LISTENERS_MAX 16
@@ -248,7 +249,6 @@ void request_handle(coap_resource_t *resource, coap_session_t *coap, const coap_
                     coap_pdu_t *response);
 
 /* reply.c */
-#define REQUEST_KEY_SIZE 32
 struct dots_exchange {
     struct dots_session *session;       /* referenced while held */
     struct dots_exchange *next, **back; /* the session's held ones */

@@ -30,7 +30,8 @@ static size_t window = 150;
 struct figures {
     double server_us, client_us, upstream_us; /* of processor time, a request */
     double per_second;
-    double p50, p99, p999; /* us; one request at a time */
+    double p50, p99, p999;     /* us; one request at a time */
+    double commits, commit_us; /* of the store: how many a request meanwhile, and what one takes on average */
 };
 
 /* What answers: its process, and the upstream's, or 0. */
@@ -38,7 +39,11 @@ struct target {
     pid_t pid, upstream;
     uint16_t port;
     bool tcp;
+    const struct gateway *gateway; /* NULL: it is none */
 };
+
+#define COMMITS "dotsgw_store_commit_seconds_count"
+#define COMMIT_SECONDS "dotsgw_store_commit_seconds_sum"
 
 static double quantile(const double *sorted, size_t count, double q)
 {
@@ -68,7 +73,18 @@ static void measure(const struct target *target, const struct clients_settings *
         upstream[i] = target->upstream ? (process_cpu_us(target->upstream) - above) / (double)requests : 0;
         rate[i] = (double)requests / (now_us() - begun) * 1e6;
     }
+    figures->commits = figures->commit_us = 0;
+    if (target->gateway) {
+        figures->commits = -gateway_metric(target->gateway, COMMITS);
+        figures->commit_us = -gateway_metric(target->gateway, COMMIT_SECONDS);
+    }
     clients_ask_slowly(clients, SLOW, took);
+    if (target->gateway) {
+        figures->commits += gateway_metric(target->gateway, COMMITS);
+        figures->commit_us += gateway_metric(target->gateway, COMMIT_SECONDS);
+        figures->commit_us *= 1e6 / figures->commits;
+        figures->commits /= SLOW;
+    }
     clients_close(clients);
     figures->server_us = median_of(server, REPEATS);
     figures->client_us = median_of(own, REPEATS);
@@ -89,15 +105,16 @@ static void tell(const char *what, const char *kind, const struct figures *figur
         "{\"name\": \"relay.%s\", \"requests\": \"%s\", \"clients\": %d, \"window\": %zu, \"figure\": %.1f, "
         "\"unit\": \"us of processor\", \"requests_per_s\": %.0f, \"requests_per_processor_s\": %.0f, \"ratio\": %.2f, "
         "\"client_us\": %.1f, \"upstream_us\": %.1f, \"bottleneck\": \"%s\", \"p50_us\": %.0f, \"p99_us\": %.0f, "
-        "\"p999_us\": %.0f, \"added_p50_us\": %.0f, \"added_p99_us\": %.0f, \"added_p999_us\": %.0f, \"reference\": "
-        "\"coap-server-openssl over DTLS\", \"reference_us\": %.1f}\n",
+        "\"p999_us\": %.0f, \"added_p50_us\": %.0f, \"added_p99_us\": %.0f, \"added_p999_us\": %.0f, \"commits\": %.2f, "
+        "\"commit_us\": %.0f, \"reference\": \"coap-server-openssl over DTLS\", \"reference_us\": %.1f}\n",
         what, kind, CLIENTS, WINDOW, figures->server_us, figures->per_second, 1e6 / figures->server_us,
         direct->server_us / figures->server_us, figures->client_us, figures->upstream_us, bottleneck, figures->p50,
         figures->p99, figures->p999, figures->p50 - direct->p50, figures->p99 - direct->p99,
-        figures->p999 - direct->p999, direct->server_us);
-    fprintf(stderr, "%-16s %-9s %8.1f %9.0f %6.2f %8.1f %9.1f %7.0f %7.0f %7.0f  %s\n", what, kind, figures->server_us,
-            figures->per_second, direct->server_us / figures->server_us, figures->client_us, figures->upstream_us,
-            figures->p50, figures->p99, figures->p999, bottleneck);
+        figures->p999 - direct->p999, figures->commits, figures->commit_us, direct->server_us);
+    fprintf(stderr, "%-16s %-9s %8.1f %9.0f %6.2f %8.1f %9.1f %7.0f %7.0f %7.0f %7.2f %9.0f  %s\n", what, kind,
+            figures->server_us, figures->per_second, direct->server_us / figures->server_us, figures->client_us,
+            figures->upstream_us, figures->p50, figures->p99, figures->p999, figures->commits, figures->commit_us,
+            bottleneck);
 }
 
 /* ---- coap-server-openssl ---- */
@@ -118,7 +135,7 @@ static pid_t start_debians(uint16_t port, bool proxy)
 static void measure_debians(bool tcp, size_t requests, struct figures *figures)
 {
     uint16_t port = port_free(1);
-    struct target target = {start_debians(port, false), 0, (uint16_t)(port + 1), tcp};
+    struct target target = {.pid = start_debians(port, false), .port = (uint16_t)(port + 1), .tcp = tcp};
     struct clients_settings how = {.request = requests_same};
 
     usleep(300000);
@@ -152,7 +169,7 @@ static void measure_gateway(bool tcp, bool efficacy, size_t requests, struct fig
 
     gateway_make(&gateway, upstream.port);
     gateway_start(&gateway);
-    const struct target target = {gateway.pid, upstream.pid, gateway.port, tcp};
+    const struct target target = {gateway.pid, upstream.pid, gateway.port, tcp, &gateway};
     measure(&target, &how, requests, figures);
     gateway_stop(&gateway, SIGTERM);
     gateway_remove(&gateway);
@@ -167,8 +184,8 @@ int main(int argc, char **argv)
     served_become(argc, argv);
     window = argc > 2 ? strtoul(argv[2], NULL, 10) : 150;
     signal(SIGPIPE, SIG_IGN);
-    fprintf(stderr, "%-16s %-9s %8s %9s %6s %8s %9s %7s %7s %7s  %s\n", "", "", "us", "a second", "ratio", "clients",
-            "upstream", "p50, us", "p99", "p99.9", "bottleneck");
+    fprintf(stderr, "%-16s %-9s %8s %9s %6s %8s %9s %7s %7s %7s %7s %9s  %s\n", "", "", "us", "a second", "ratio",
+            "clients", "upstream", "p50, us", "p99", "p99.9", "commits", "each, us", "bottleneck");
     measure_debians(false, requests, &direct);
     tell("direct-dtls", "same", &direct, &direct);
     for (int tcp = 1; tcp >= 0; tcp--) {

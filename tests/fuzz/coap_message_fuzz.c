@@ -40,7 +40,7 @@ static void take_request(struct dots_session *session, const coap_pdu_t *pdu)
 {
     struct dots_request request = {.method = (enum dots_method)coap_pdu_get_code(pdu)};
     struct dots_block block1 = {0};
-    uint8_t key[32];
+    uint8_t key[REQUEST_KEY_SIZE];
     coap_get_data(pdu, &request.body_length, &request.body);
     if (options_read_request(pdu, &request, &block1) != 0)
         return;

@@ -20,7 +20,8 @@
     "   limits: {mitigations: 1000000, requests-per-second: 1000000, cuids: 1000000}}\n"                              \
     "limits: {sessions: 200000, handshakes: 100000, handshakes-per-source: 100000, requests-per-source: 1000000,\n"   \
     "   mitigations: 1000000}\n"                                                                                      \
-    "log: {level: error}\n"
+    "log: {level: error}\n"                                                                                           \
+    "admin: {metrics: '127.0.0.1:%u'}\n"
 #define UPSTREAM                                                                                                     \
     "upstreams: [{name: up, servers: [{host: dots.example, port: %u, addresses: [127.0.0.1]}], transports: [udp],\n" \
     "   identity: client, credentials: {psk: gateway, key-file: bench.psk}}]\n"
@@ -67,13 +68,14 @@ void gateway_make(struct gateway *gateway, uint16_t upstream)
     if (!mkdtemp(gateway->folder))
         fail("cannot make a folder in /dev/shm");
     gateway->port = port_free(0);
+    gateway->metrics = port_free(0);
     file = create(gateway, "bench.psk");
     for (const char *at = SERVED_PSK; *at; at++)
         fprintf(file, "%02x", (unsigned)*at);
     fputc('\n', file);
     fclose(file);
     file = create(gateway, "dotsgw.yaml");
-    fprintf(file, CONFIGURATION, gateway->port);
+    fprintf(file, CONFIGURATION, gateway->port, gateway->metrics);
     if (upstream)
         fprintf(file, UPSTREAM, upstream);
     else
@@ -81,15 +83,48 @@ void gateway_make(struct gateway *gateway, uint16_t upstream)
     fclose(file);
 }
 
-static bool listens(uint16_t port)
+/* A socket, or -1. */
+static int connect_to(uint16_t port)
 {
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int descriptor = socket(AF_INET, SOCK_STREAM, 0);
-    bool connected = connect(descriptor, (struct sockaddr *)&address, sizeof(address)) == 0;
 
+    if (connect(descriptor, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return descriptor;
     close(descriptor);
-    return connected;
+    return -1;
+}
+
+static bool listens(uint16_t port)
+{
+    int descriptor = connect_to(port);
+
+    if (descriptor >= 0)
+        close(descriptor);
+    return descriptor >= 0;
+}
+
+double gateway_metric(const struct gateway *gateway, const char *name)
+{
+    static const char get[] = "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+    static char page[1 << 18];
+    int descriptor = connect_to(gateway->metrics);
+    size_t length = 0, name_length = strlen(name);
+    ssize_t got = 0;
+
+    if (descriptor < 0 || write(descriptor, get, sizeof(get) - 1) != (ssize_t)sizeof(get) - 1)
+        fail("the metrics cannot be asked for");
+    while (length < sizeof(page) - 1 && (got = read(descriptor, page + length, sizeof(page) - 1 - length)) > 0)
+        length += (size_t)got;
+    close(descriptor);
+    page[length] = '\0';
+    for (const char *line = strchr(page, '\n'); line; line = strchr(line + 1, '\n')) {
+        if (strncmp(line + 1, name, name_length) == 0 && line[1 + name_length] == ' ')
+            return strtod(line + 1 + name_length, NULL);
+    }
+    fail("there is no such metric");
+    return 0;
 }
 
 void gateway_start(struct gateway *gateway)

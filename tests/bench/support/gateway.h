@@ -10,7 +10,8 @@
 
 struct gateway {
     pid_t pid;
-    uint16_t port; /* of UDP and TCP */
+    uint16_t port;    /* of UDP and TCP */
+    uint16_t metrics; /* the port of them */
     char folder[64];
     char command[256]; /* of dotsgw */
 };
@@ -21,3 +22,5 @@ void gateway_make(struct gateway *gateway, uint16_t upstream);
 void gateway_start(struct gateway *gateway); /* returns when it listens */
 void gateway_stop(const struct gateway *gateway, int signal);
 void gateway_remove(const struct gateway *gateway);
+/* What it tells under this name, which has no labels. Ends the program when it cannot. */
+double gateway_metric(const struct gateway *gateway, const char *name);
