@@ -154,7 +154,8 @@ static long on_transfer(BIO *bio, int operation, const char *bytes, size_t lengt
         return on_read(bio, handshake, bytes, processed);
     if (operation != BIO_CB_READ && operation != BIO_CB_WRITE)
         return result;
-    if (operation == BIO_CB_READ || handshake->done) /* what is written last in a handshake may be the alert for it */
+    /* What is written last in a handshake may be the alert for it. A look is cheaper than a clearing of nothing. */
+    if ((operation == BIO_CB_READ || handshake->done) && ERR_peek_error() != 0)
         ERR_clear_error();
     if (handshake->done)
         buffers_used(handshake);

@@ -161,7 +161,8 @@ int wire_prefix_parse(const char *text, bool bare, struct wire_prefix *out)
     return wire_text_prefix(text, strlen(text), bare, out);
 }
 
-/* Returns the end. A tenth of snprintf()'s cost, and the prefixes of a request are written several times. */
+/* The writers return the end. They are for prefixes, of which a request has many that are written several times:
+ * printf, and inet_ntop() with it, was a twelfth of what a relayed request cost. */
 static char *write_byte(char *to, uint8_t value)
 {
     if (value >= 100)
@@ -169,6 +170,63 @@ static char *write_byte(char *to, uint8_t value)
     if (value >= 10)
         *to++ = (char)('0' + value / 10 % 10);
     *to++ = (char)('0' + value % 10);
+    return to;
+}
+
+static char *write_group(char *to, unsigned value)
+{
+    static const char digits[] = "0123456789abcdef";
+    int shift = 12;
+
+    while (shift > 0 && value >> shift == 0)
+        shift -= 4;
+    for (; shift >= 0; shift -= 4)
+        *to++ = digits[value >> shift & 15];
+    return to;
+}
+
+/* The longest run of groups that are 0, the first of them, is "::": RFC 5952 section 4.2. count 0: there is none. */
+static size_t longest_run(const unsigned *groups, size_t *count)
+{
+    size_t first = 0, length = 0;
+
+    *count = 0;
+    for (size_t i = 0; i < 8; i++) {
+        length = groups[i] == 0 ? length + 1 : 0;
+        if (length > 1 && length > *count) {
+            *count = length;
+            first = i + 1 - length;
+        }
+    }
+    return first;
+}
+
+static char *write_ipv6(char *to, const uint8_t *address)
+{
+    unsigned groups[8], any = 0;
+    size_t run, count;
+
+    for (size_t i = 0; i < 8; i++)
+        groups[i] = (unsigned)address[2 * i] << 8 | address[2 * i + 1];
+    for (size_t i = 0; i < 5; i++)
+        any |= groups[i];
+    if (any == 0) { /* may hold an IPv4 address: section 5 */
+        inet_ntop(AF_INET6, address, to, INET6_ADDRSTRLEN);
+        return to + strlen(to);
+    }
+    run = longest_run(groups, &count);
+    for (size_t i = 0; i < 8; i++) {
+        if (count > 0 && i == run) {
+            *to++ = ':';
+            i += count - 1;
+            if (i == 7)
+                *to++ = ':';
+            continue;
+        }
+        if (i > 0)
+            *to++ = ':';
+        to = write_group(to, groups[i]);
+    }
     return to;
 }
 
@@ -182,8 +240,7 @@ char *wire_prefix_format(const struct wire_prefix *prefix, char *buffer)
             *end++ = i < 3 ? '.' : '/';
         }
     } else {
-        inet_ntop(AF_INET6, prefix->addr, buffer, INET6_ADDRSTRLEN);
-        end += strlen(buffer);
+        end = write_ipv6(end, prefix->addr);
         *end++ = '/';
     }
     *write_byte(end, prefix->length) = '\0';

@@ -108,28 +108,30 @@ static void notified(void *arg, enum link_result result, const struct dots_respo
 
 /* ---- Registering ---- */
 
-/* FNV-1a over what makes the path. */
-static uint64_t path_hash(const struct dots_path *path)
+/* FNV-1a over what makes the path: cdid, cuid and mid. */
+static uint64_t path_hash(const struct delivery *delivery)
 {
+    const struct upstream_cuid *cuid = install_cuid(delivery->install);
+    uint32_t mid = install_mid(delivery->install);
+    const char *const texts[] = {cuid->cdid, cuid->cuid};
     uint64_t hash = 14695981039346656037ull;
 
-    for (size_t i = 0; i < path->count; i++) {
-        for (const char *at = path->at[i]; *at; at++)
+    for (size_t i = 0; i < 2; i++) {
+        for (const char *at = texts[i]; *at; at++)
             hash = (hash ^ (uint8_t)*at) * 1099511628211ull;
         hash = (hash ^ '/') * 1099511628211ull;
     }
+    for (unsigned shift = 0; shift < 32; shift += 8)
+        hash = (hash ^ (mid >> shift & 255)) * 1099511628211ull;
     return hash;
 }
 
 bool observe_holds(const struct delivery *delivery)
 {
-    struct dots_path path;
-
     if (!delivery->observe || delivery->place != DELIVERY_OBSERVED || delivery->doubted ||
         !link_observes(delivery->observe))
         return false;
-    dots_path_of(&path, install_cuid(delivery->install), install_mid(delivery->install));
-    return path_hash(&path) == delivery->observed_path;
+    return path_hash(delivery) == delivery->observed_path;
 }
 
 static void observe(struct delivery *delivery)
@@ -139,7 +141,7 @@ static void observe(struct delivery *delivery)
     uint64_t hash;
 
     dots_path_of(&path, install_cuid(delivery->install), install_mid(delivery->install));
-    hash = path_hash(&path);
+    hash = path_hash(delivery);
     if (delivery->observe && delivery->observed_path != hash) {
         link_cancel(delivery->observe, true);
         delivery->observe = NULL;

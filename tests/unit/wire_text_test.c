@@ -1,9 +1,11 @@
 /* The syntax of prefixes, names, addresses, URIs and strings.
  * links: wire */
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +109,37 @@ static void test_prefix(void **state)
 
 #define LABEL_63 "a23456789012345678901234567890123456789012345678901234567890123"
 #define LABEL_64 "a" LABEL_63
+
+/* Beside inet_ntop(): every pattern of groups that are zero, and digits of every number. */
+static void test_rfc5952_prefix_format(void **state)
+{
+    static const unsigned values[] = {0x1, 0x20, 0x300, 0x4000, 0xffff, 0xdb8};
+
+    (void)state;
+    for (unsigned pattern = 0; pattern < 256; pattern++) {
+        for (size_t value = 0; value < sizeof(values) / sizeof(values[0]); value++) {
+            struct wire_prefix prefix = {.family = 6, .length = (uint8_t)(pattern % 129)};
+            char expected[WIRE_PREFIX_TEXT], buffer[WIRE_PREFIX_TEXT];
+
+            for (size_t i = 0; i < 8; i++) {
+                unsigned group = pattern >> i & 1 ? values[(value + i) % 6] : 0;
+                prefix.addr[2 * i] = (uint8_t)(group >> 8);
+                prefix.addr[2 * i + 1] = (uint8_t)group;
+            }
+            inet_ntop(AF_INET6, prefix.addr, expected, sizeof(expected));
+            snprintf(expected + strlen(expected), 5, "/%u", prefix.length);
+            assert_string_equal(wire_prefix_format(&prefix, buffer), expected);
+        }
+    }
+    for (unsigned byte = 0; byte < 256; byte++) {
+        struct wire_prefix prefix = {.family = 4, .length = (uint8_t)(byte % 33), .addr = {(uint8_t)byte, 0, 255}};
+        char expected[WIRE_PREFIX_TEXT], buffer[WIRE_PREFIX_TEXT];
+
+        prefix.addr[3] = (uint8_t)(255 - byte);
+        snprintf(expected, sizeof(expected), "%u.0.255.%u/%u", byte, 255 - byte, prefix.length);
+        assert_string_equal(wire_prefix_format(&prefix, buffer), expected);
+    }
+}
 
 static void test_rfc6991_domain_name(void **state)
 {
@@ -302,6 +335,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_prefix),
+        cmocka_unit_test(test_rfc5952_prefix_format),
         cmocka_unit_test(test_rfc6991_domain_name),
         cmocka_unit_test(test_rfc6991_ip_address),
         cmocka_unit_test(test_rfc3986_uri),
