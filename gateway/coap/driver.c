@@ -61,22 +61,24 @@ void driver_keep_warning(char *text, size_t size)
     }
 }
 
-static bool listener_ready(const struct dots_endpoint *endpoint, const struct epoll_event *events, size_t count)
+/* How many of them are UDP listeners. */
+static unsigned listeners_ready(const struct dots_endpoint *endpoint, const struct epoll_event *events, size_t count)
 {
+    unsigned ready = 0;
     for (size_t i = 0; i < count; i++)
-        if (listen_is_datagram(endpoint, events[i].data.ptr))
-            return true;
-    return false;
+        ready += listen_is_datagram(endpoint, events[i].data.ptr);
+    return ready;
 }
 
-/* Appends each UDP listener's event so that it is there endpoint->batch times. */
-static size_t repeat(const struct dots_endpoint *endpoint, struct epoll_event *events, size_t count)
+/* Appends the events of UDP listeners so that together they are there endpoint->batch times. */
+static size_t repeat(const struct dots_endpoint *endpoint, struct epoll_event *events, size_t count, unsigned ready)
 {
     size_t all = count;
+    unsigned each = (endpoint->batch + ready - 1) / ready;
     for (size_t i = 0; i < count; i++) {
         if (!listen_is_datagram(endpoint, events[i].data.ptr))
             continue;
-        for (unsigned k = 1; k < endpoint->batch && all < EVENTS_MAX + REPEATED_MAX; k++)
+        for (unsigned k = 1; k < each && all < EVENTS_MAX + REPEATED_MAX; k++)
             events[all++] = events[i];
     }
     return all;
@@ -86,7 +88,7 @@ static void adapt(struct dots_endpoint *endpoint, int descriptor)
 {
     struct epoll_event left[EVENTS_MAX];
     int count = epoll_wait(descriptor, left, EVENTS_MAX, 0);
-    if (count > 0 && listener_ready(endpoint, left, (size_t)count))
+    if (count > 0 && listeners_ready(endpoint, left, (size_t)count) > 0)
         endpoint->batch = endpoint->batch * 2 < BATCH_MAX ? endpoint->batch * 2 : BATCH_MAX;
     else if (endpoint->batch > 1)
         endpoint->batch /= 2;
@@ -99,8 +101,8 @@ static void turn(struct dots_endpoint *endpoint)
     int count = epoll_wait(descriptor, events, EVENTS_MAX, 0);
     if (count <= 0)
         return;
-    bool datagrams = listener_ready(endpoint, events, (size_t)count);
-    size_t all = repeat(endpoint, events, (size_t)count);
+    unsigned datagrams = listeners_ready(endpoint, events, (size_t)count);
+    size_t all = datagrams > 0 ? repeat(endpoint, events, (size_t)count, datagrams) : (size_t)count;
     set_log_level();
     const char *outer = hop_limit_enter(endpoint->name);
     resets_reading(endpoint);
@@ -115,7 +117,7 @@ static void turn(struct dots_endpoint *endpoint)
     hop_limit_leave(outer);
     endpoint->reading = NULL;
     walk_soon(endpoint);
-    if (datagrams)
+    if (datagrams > 0)
         adapt(endpoint, descriptor);
     session_settle(endpoint);
 }

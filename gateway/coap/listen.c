@@ -1,8 +1,19 @@
-/* listen: libcoap's listening sockets, and the socket options it does not set. */
+/*
+ * listen: libcoap's listening sockets, and the socket options it does not set.
+ *
+ * libcoap visits every session of a UDP listener for each new one: with 10,000 of them a handshake took twice as long.
+ * So a UDP listener that may have many is several sockets, among which the kernel divides the peers (SO_REUSEPORT).
+ * That option must be set before bind(), which libcoap calls; it sets SO_REUSEADDR before, through its PLT (4.3.1 and
+ * 4.3.4), so the definition of setsockopt() here comes first in the symbol lookup, as with recvmsg in gate.c. The first
+ * socket is bound without it, so whether an address is free is found out as if there were no others.
+ */
 #include "gateway/coap/private.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +22,35 @@
 
 #define BACKLOG 1024             /* libcoap's is 5 */
 #define RECEIVE_BUFFER (4 << 20) /* bytes; the kernel cuts it to net.core.rmem_max */
+#define SHARED_BUFFER (1 << 20)  /* of each of several sockets */
+#define SHARED_FROM 1000         /* sessions that there may be */
 #define DESCRIPTORS_SEARCHED 4096
 
 /* The socket that epoll names lies in libcoap's endpoint object, near its start; no two objects overlap, so
  * an address so close to it is that one. */
 #define NEAR 64
+
+static _Thread_local bool sharing; /* what is bound next joins those that are there */
+
+/* Interposes the C library's. From any thread. */
+int setsockopt(int descriptor, int level, int name, const void *value, socklen_t length)
+{
+    static _Atomic(void *) library;
+    int (*call)(int, int, int, const void *, socklen_t);
+    void *symbol = atomic_load_explicit(&library, memory_order_relaxed);
+    if (symbol == NULL) {
+        symbol = dlsym(RTLD_NEXT, "setsockopt");
+        atomic_store_explicit(&library, symbol, memory_order_relaxed);
+    }
+    memcpy(&call, &symbol, sizeof call);
+    if (call == NULL) {
+        errno = ENOSYS;
+        return -1;
+    }
+    if (sharing && level == SOL_SOCKET && name == SO_REUSEADDR)
+        call(descriptor, level, SO_REUSEPORT, value, length);
+    return call(descriptor, level, name, value, length);
+}
 
 bool listen_is_datagram(const struct dots_endpoint *endpoint, const void *socket)
 {
@@ -74,23 +109,9 @@ static bool is_listener(int descriptor, const coap_address_t *local, uint16_t po
            getpeername(descriptor, (struct sockaddr *)&peer, &peer_length) != 0;
 }
 
-/* libcoap gives no access to its descriptor: it is found by what it is bound to. */
-static int find_descriptor(const coap_address_t *local, uint16_t port, int type)
-{
-    struct rlimit limit;
-    rlim_t most = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : DESCRIPTORS_SEARCHED;
-    for (int descriptor = 0; (rlim_t)descriptor < most && descriptor < DESCRIPTORS_SEARCHED; descriptor++)
-        if (is_listener(descriptor, local, port, type))
-            return descriptor;
-    return -1;
-}
-
 /* What fails here costs performance, not service. */
-static void tune(const coap_address_t *local, uint16_t port, bool tcp)
+static void tune_descriptor(int descriptor, bool tcp, bool shared)
 {
-    int descriptor = find_descriptor(local, port, tcp ? SOCK_STREAM : SOCK_DGRAM);
-    if (descriptor < 0)
-        return;
     if (tcp) {
         int flags = fcntl(descriptor, F_GETFL);
         if (flags >= 0)
@@ -98,9 +119,44 @@ static void tune(const coap_address_t *local, uint16_t port, bool tcp)
         listen(descriptor, BACKLOG);
         return;
     }
-    int size = RECEIVE_BUFFER;
+    int size = shared ? SHARED_BUFFER : RECEIVE_BUFFER, on = shared;
     if (setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+}
+
+/* libcoap gives no access to its descriptors: they are found by what they are bound to. */
+static void tune(const coap_address_t *local, uint16_t port, bool tcp, bool shared)
+{
+    struct rlimit limit;
+    rlim_t most = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : DESCRIPTORS_SEARCHED;
+    for (int descriptor = 0; (rlim_t)descriptor < most && descriptor < DESCRIPTORS_SEARCHED; descriptor++)
+        if (is_listener(descriptor, local, port, tcp ? SOCK_STREAM : SOCK_DGRAM))
+            tune_descriptor(descriptor, tcp, shared);
+}
+
+static void add_socket(struct dots_endpoint *endpoint, struct listener *listener, coap_endpoint_t *socket)
+{
+    listener->sockets[listener->count++] = socket;
+    if (listener->datagrams)
+        endpoint->datagram[endpoint->datagram_count++] = socket;
+}
+
+/* The further sockets of a UDP listener. Without them it is slower, no more. */
+static void share(struct dots_endpoint *endpoint, struct listener *listener, coap_address_t *local, uint16_t port)
+{
+    if (local->addr.sa.sa_family == AF_INET6)
+        local->addr.sin6.sin6_port = htons(port);
+    else
+        local->addr.sin.sin_port = htons(port);
+    sharing = true;
+    while (listener->count < COAP_SHARES) {
+        coap_endpoint_t *socket = coap_new_endpoint(endpoint->context, local, COAP_PROTO_DTLS);
+        if (socket == NULL)
+            break;
+        add_socket(endpoint, listener, socket);
+    }
+    sharing = false;
 }
 
 int dots_endpoint_listen(struct dots_endpoint *endpoint, const char *address, uint16_t port,
@@ -119,21 +175,27 @@ int dots_endpoint_listen(struct dots_endpoint *endpoint, const char *address, ui
     }
     char warning[160];
     driver_keep_warning(warning, sizeof warning);
-    coap_endpoint_t *listener = coap_new_endpoint(endpoint->context, &local, tcp ? COAP_PROTO_TLS : COAP_PROTO_DTLS);
+    coap_endpoint_t *socket = coap_new_endpoint(endpoint->context, &local, tcp ? COAP_PROTO_TLS : COAP_PROTO_DTLS);
     driver_keep_warning(NULL, 0);
-    if (listener == NULL) {
+    if (socket == NULL) {
         const char *colon = strrchr(warning, ':'); /* "coap_socket_bind_udp: bind: Address already in use" */
         snprintf(error, error_size, "%s port %u/%s: %s", address, port, name,
                  colon != NULL && colon[1] == ' ' ? colon + 2
                                                   : "cannot listen: no server credentials, or out of file descriptors");
         return -1;
     }
-    endpoint->listening[endpoint->listeners++] = listener;
-    if (!tcp)
-        endpoint->datagram[endpoint->datagram_count++] = listener;
-    int bound = bound_port(listener);
-    if (bound > 0)
-        tune(&local, (uint16_t)bound, tcp);
+    struct listener *listener = &endpoint->listening[endpoint->listeners++];
+    *listener = (struct listener){.datagrams = !tcp};
+    add_socket(endpoint, listener, socket);
+    int bound = bound_port(socket);
+    if (bound <= 0)
+        return bound;
+    bool shared = !tcp && (endpoint->sessions_max == 0 || endpoint->sessions_max >= SHARED_FROM);
+    tune(&local, (uint16_t)bound, tcp, shared);
+    if (shared) {
+        share(endpoint, listener, &local, (uint16_t)bound);
+        tune(&local, (uint16_t)bound, tcp, shared);
+    }
     return bound;
 }
 
@@ -141,8 +203,9 @@ void dots_endpoint_listen_undo(struct dots_endpoint *endpoint)
 {
     if (endpoint->listeners == 0)
         return;
-    coap_endpoint_t *listener = endpoint->listening[--endpoint->listeners];
-    if (endpoint->datagram_count > 0 && endpoint->datagram[endpoint->datagram_count - 1] == listener)
-        endpoint->datagram_count--;
-    coap_free_endpoint(listener); /* nobody can have come yet */
+    struct listener *listener = &endpoint->listening[--endpoint->listeners];
+    if (listener->datagrams)
+        endpoint->datagram_count -= listener->count;
+    while (listener->count > 0)
+        coap_free_endpoint(listener->sockets[--listener->count]); /* nobody can have come yet */
 }

@@ -16,6 +16,7 @@
 #include "gateway/coap/coap.h"
 
 #define COAP_LISTENERS_MAX 16
+#define COAP_SHARES 16               /* sockets of one UDP listener: see listen.c */
 #define COAP_HEADER_SIZE 4           /* RFC 7252 section 3 */
 #define COAP_DATAGRAM_MAX 1472       /* what libcoap's receive buffer takes */
 #define COAP_PATH_MTU 1280           /* RFC 9132 section 7.3 */
@@ -29,6 +30,12 @@ struct blockwise;
 struct ticket_keys;
 struct gate;
 struct dots_material;
+
+struct listener {
+    coap_endpoint_t *sockets[COAP_SHARES];
+    size_t count;
+    bool datagrams;
+};
 
 struct dots_endpoint {
     uv_loop_t *loop;
@@ -55,14 +62,14 @@ struct dots_endpoint {
     uv_poll_t ready;
     uv_idle_t later;
     uv_timer_t tick, walk;
-    unsigned handles;                         /* of these, not closed yet */
-    uint64_t walked;                          /* uv_hrtime of the last walk */
-    bool turning;                             /* inside coap_io_do_epoll */
-    bool stale;                               /* libcoap's timers need a look: a walk is due */
-    unsigned batch;                           /* times that a ready UDP listener is read in one turn */
-    const void *datagram[COAP_LISTENERS_MAX]; /* libcoap's UDP listeners */
+    unsigned handles;                                       /* of these, not closed yet */
+    uint64_t walked;                                        /* uv_hrtime of the last walk */
+    bool turning;                                           /* inside coap_io_do_epoll */
+    bool stale;                                             /* libcoap's timers need a look: a walk is due */
+    unsigned batch;                                         /* times that a ready UDP listener is read in one turn */
+    const void *datagram[COAP_LISTENERS_MAX * COAP_SHARES]; /* libcoap's UDP listeners */
     size_t datagram_count;
-    coap_endpoint_t *listening[COAP_LISTENERS_MAX]; /* all of them */
+    struct listener listening[COAP_LISTENERS_MAX]; /* all of them */
     size_t listeners;
 
     struct dots_session *sessions, *due, *watched, *buffered; /* heads of lists */

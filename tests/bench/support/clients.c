@@ -86,6 +86,12 @@ static void open_socket(struct clients *clients, struct client *client)
     client->descriptor = socket(AF_INET, clients->settings.tcp ? SOCK_STREAM : SOCK_DGRAM, 0);
     if (client->descriptor < 0)
         fail("out of descriptors: ulimit -n");
+    if (clients->settings.source != 0) {
+        struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(clients->settings.source)};
+        setsockopt(client->descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+        if (bind(client->descriptor, (struct sockaddr *)&own, sizeof(own)) != 0)
+            fail("cannot bind");
+    }
     if (connect(client->descriptor, (struct sockaddr *)&server, sizeof(server)) != 0)
         fail("cannot connect");
     fcntl(client->descriptor, F_SETFL, O_NONBLOCK);

@@ -16,7 +16,8 @@ struct clients;
 #define CLIENTS_REQUEST_MAX 512
 
 struct clients_settings {
-    uint16_t port; /* on 127.0.0.1 */
+    uint16_t port;   /* on 127.0.0.1 */
+    uint32_t source; /* an address of theirs, in host's order; 0: any */
     bool tcp;
     size_t count;
     size_t together;       /* handshakes under way at once */
