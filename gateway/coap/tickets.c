@@ -18,8 +18,8 @@
 
 struct grounds {
     uint8_t anchors[32];
-    uint8_t psk[32]; /* zero: no PSK */
-    char identity[]; /* without a NUL */
+    uint8_t psk[32];    /* zero: no PSK */
+    uint8_t identity[]; /* without a NUL */
 };
 
 void dots_endpoint_forget_tickets(struct dots_endpoint *endpoint)
@@ -82,7 +82,7 @@ static bool psk_still_known(struct handshake *handshake, const struct grounds *g
     size_t key_length = 0;
     if (endpoint->psk_lookup == NULL || length == 0 || length > COAP_PSK_IDENTITY_MAX)
         return false;
-    char *copy = strndup(grounds->identity, length);
+    char *copy = strndup((const char *)grounds->identity, length);
     const uint8_t *key = copy != NULL ? endpoint->psk_lookup(endpoint->arg, copy, length, &key_length) : NULL;
     uint8_t proof[32];
     if (key == NULL || tickets_psk_proof(copy, key, key_length, proof) != 0 ||

@@ -34,7 +34,7 @@ struct http_server {
     char *name;
     struct http_limits limits;
     struct http_counters counters;
-    SSL_CTX *tls;    /* NULL: plain */
+    SSL_CTX *tls; /* NULL: plain */
     struct listener *listeners;
     struct connection *connections;         /* head of a list */
     struct connection *ready, **ready_tail; /* queue */
