@@ -51,7 +51,8 @@ int tickets_psk_proof(const char *identity, const uint8_t *key, size_t key_lengt
     if (length > COAP_PSK_IDENTITY_MAX || key_length > INT_MAX)
         return -1;
     memcpy(text, PROOF, sizeof PROOF - 1);
-    memcpy(text + sizeof PROOF - 1, identity, length);
+    for (size_t i = 0; i < length; i++)
+        text[sizeof PROOF - 1 + i] = (uint8_t)identity[i];
     return HMAC(EVP_sha256(), key, (int)key_length, text, sizeof PROOF - 1 + length, proof, NULL) != NULL ? 0 : -1;
 }
 
@@ -62,14 +63,15 @@ static int on_generate(SSL *ssl, void *arg)
     const struct handshake *handshake = handshake_of(ssl);
     if (handshake == NULL)
         return 1; /* without grounds it will not count */
-    const char *identity = handshake->psk_identity != NULL ? handshake->psk_identity : "";
-    size_t length = strlen(identity);
+    const uint8_t *identity = (const uint8_t *)handshake->psk_identity;
+    size_t length = identity != NULL ? strlen(handshake->psk_identity) : 0;
     struct grounds *grounds = malloc(sizeof *grounds + length);
     if (grounds == NULL)
         return 1;
     memcpy(grounds->anchors, handshake->anchors, sizeof grounds->anchors);
     memcpy(grounds->psk, handshake->psk_proof, sizeof grounds->psk);
-    memcpy(grounds->identity, identity, length);
+    if (length > 0)
+        memcpy(grounds->identity, identity, length);
     int done = SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), grounds, sizeof *grounds + length);
     free(grounds);
     return done;
