@@ -113,7 +113,7 @@ int config_tickets_parse(const char *text, size_t length, struct config_bytes *k
             snprintf(reason, size, "cannot be kept: out of memory");
         }
     }
-    taken.length = (TICKETS_MAX + 1) * CONFIG_TICKET_KEY; /* all of it is wiped */
+    taken.length = ((size_t)TICKETS_MAX + 1) * CONFIG_TICKET_KEY; /* all of it is wiped */
     config_bytes_free(&taken);
     return result;
 }

@@ -123,7 +123,7 @@ static void test_nothing_of_a_key_is_told(void **state)
     for (size_t i = 0; i + 4 <= LINE - 1; i++) {
         char part[5];
 
-        snprintf(part, sizeof(part), "%s", line + i);
+        snprintf(part, sizeof(part), "%.4s", line + i);
         assert_null(strstr(reason, part));
     }
 }
