@@ -8,7 +8,7 @@ void leaving_add(struct install *install)
     struct overlap_index **index = &cuid->leaving[install->trigger];
 
     install->state = INSTALL_WITHDRAW;
-    if (!cuid->merges || install->leaving)
+    if (cuid->job || install->leaving)
         return;
     install->leaving = true;
     HASH_ADD(mid_hh, cuid->leaving_mids, mid, sizeof(install->mid), install);
@@ -77,19 +77,29 @@ static struct install *walk(const struct install *install, bool same, bool free)
     return NULL;
 }
 
+/* With the same mid there may be several, all in one chain of the table. */
+static struct install *with_mid(const struct install *install, bool free)
+{
+    struct install *other;
+
+    HASH_FIND(mid_hh, install->cuid->leaving_mids, &install->mid, sizeof(install->mid), other);
+    while (other && (other == install || other->mid != install->mid || (free && other->blocks)))
+        other =
+            other->mid_hh.hh_next ? ELMT_FROM_HH(install->cuid->leaving_mids->mid_hh.tbl, other->mid_hh.hh_next) : NULL;
+    return other;
+}
+
 static struct install *find(const struct install *install, bool same, bool free)
 {
     struct upstream_cuid_state *cuid = install->cuid;
     struct search search = {install, free, NULL};
 
-    if (!cuid->merges || cuid->leaving_walked)
+    if (cuid->job || cuid->leaving_walked)
         return walk(install, same, free);
-    if (same) {
-        HASH_FIND(mid_hh, cuid->leaving_mids, &install->mid, sizeof(install->mid), search.found);
-        if (search.found && search.found != install && (!free || !search.found->blocks))
-            return search.found;
-        search.found = NULL;
-    }
+    if (same)
+        search.found = with_mid(install, free);
+    if (search.found)
+        return search.found;
     if (install->scope && cuid->leaving[install->trigger])
         overlap_index_query(cuid->leaving[install->trigger], &install->scope->target, hit, &search);
     return search.found;

@@ -1,6 +1,6 @@
 /*
  * leaving: the installs of an upstream cuid that are being withdrawn, found by what a new one has to wait for without
- * a walk of all that are installed. Where nothing is merged there are only one client's, and they are walked.
+ * a walk of all that are installed. The jobs of a mitigator wait for nothing, and are in no index.
  */
 #pragma once
 

@@ -75,6 +75,9 @@ struct dots_credentials {
     const char *psk_identity;
     const uint8_t *psk_key;
     size_t psk_key_length;
+    /* Server side: keys of tickets that are shared with others (gateway/tls/tickets.h); length 0: made here. */
+    const uint8_t *ticket_keys;
+    size_t ticket_keys_length;
 };
 
 /* Credentials, read and checked: what a running endpoint takes over without touching a file. */
@@ -110,9 +113,11 @@ int dots_endpoint_listen(struct dots_endpoint *endpoint, const char *address, ui
 void dots_endpoint_listen_undo(struct dots_endpoint *endpoint);
 
 /* Handshakes from now on use these; sessions that are up go on. Tickets that were given out are good no more when
- * anything has changed: true. material is only borrowed. */
+ * anything but ticket keys has changed: true. With shared ticket keys those are good no more whose PSK has another
+ * key, or whose certificate was verified by other trust anchors. material is only borrowed. */
 bool dots_endpoint_renew(struct dots_endpoint *endpoint, const struct dots_material *material);
-/* Tickets that were given out as a server are good no more: the next handshake of each client is a full one. */
+/* Tickets that were given out as a server are good no more: the next handshake of each client is a full one. Nothing
+ * happens with shared ticket keys: what a ticket was given for is compared when it comes back. */
 void dots_endpoint_forget_tickets(struct dots_endpoint *endpoint);
 /* As in the settings, for what comes from now on. */
 void dots_endpoint_set_limits(struct dots_endpoint *endpoint, size_t body_max, unsigned sessions_max,

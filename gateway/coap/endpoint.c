@@ -28,11 +28,10 @@ static struct dots_endpoint *endpoint_new(uv_loop_t *loop, const struct dots_end
     endpoint->sessions_max = settings->sessions_max > 0 ? settings->sessions_max : SESSIONS_MAX;
     endpoint->handshakes_max = settings->handshakes_max > 0 ? settings->handshakes_max : HANDSHAKES_MAX;
     endpoint->name = strdup(settings->name != NULL ? settings->name : "");
-    endpoint->ticket_keys = tickets_new(uv_now(loop));
     bool limited = settings->handshakes_per_source > 0;
     if (limited)
         endpoint->sources = source_limit_new(settings->handshakes_per_source);
-    if (endpoint->name == NULL || endpoint->ticket_keys == NULL || (limited && endpoint->sources == NULL)) {
+    if (endpoint->name == NULL || tls_tickets_make(&endpoint->tickets) != 0 || (limited && endpoint->sources == NULL)) {
         endpoint_free(endpoint);
         return NULL;
     }
@@ -49,7 +48,7 @@ void endpoint_free(struct dots_endpoint *endpoint)
     free(endpoint->psk_key);
     free(endpoint->psk_identity);
     free(endpoint->name);
-    tickets_free(endpoint->ticket_keys);
+    tls_tickets_wipe(&endpoint->tickets);
     source_limit_free(endpoint->sources);
     gate_free(endpoint->gate);
     SSL_CTX_free(endpoint->shown);
@@ -108,6 +107,7 @@ static struct dots_endpoint *open_with(uv_loop_t *loop, const struct dots_endpoi
             endpoint_free(endpoint);
         return NULL;
     }
+    material_tickets(endpoint, material);
     if (tls_create(endpoint, error, error_size) != 0 ||
         tls_configure(endpoint, material, settings->client_only, error, error_size) != 0) {
         coap_free_context(endpoint->context);

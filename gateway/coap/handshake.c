@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #define HANDSHAKE_REPEATS 20 /* more than fit into COAP_HANDSHAKE_TIMEOUT */
@@ -182,6 +183,7 @@ static void start(SSL *ssl, coap_session_t *coap)
     BIO_set_callback_ex(SSL_get_rbio(ssl), on_transfer);
     BIO_set_callback_arg(SSL_get_rbio(ssl), (char *)handshake);
     if (handshake->server) {
+        memcpy(handshake->anchors, endpoint->anchors, sizeof handshake->anchors);
         tls_show(ssl, endpoint);
         gate_know(handshake);
         SSL_set_psk_server_callback(ssl, endpoint->psk_lookup != NULL ? psk_for_client : NULL);

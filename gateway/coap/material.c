@@ -21,7 +21,9 @@ struct dots_material {
     char *psk_identity;
     uint8_t *psk_key;
     size_t psk_key_length;
-    uint8_t digest[32];
+    struct tls_tickets tickets; /* count 0: none were given */
+    uint8_t digest[32];         /* of all but tickets */
+    uint8_t anchors[32];        /* of the trust anchors alone */
 };
 
 /* ---- What it is, in 32 bytes ---- */
@@ -41,21 +43,12 @@ static bool mix_certificate(EVP_MD_CTX *digest, X509 *certificate)
     return mixed;
 }
 
-static bool mix_anchors(EVP_MD_CTX *digest, SSL_CTX *context)
-{
-    STACK_OF(X509) *anchors = X509_STORE_get1_all_certs(SSL_CTX_get_cert_store(context));
-    bool mixed = true;
-    for (int i = 0; mixed && i < sk_X509_num(anchors); i++)
-        mixed = mix_certificate(digest, sk_X509_value(anchors, i));
-    sk_X509_pop_free(anchors, X509_free);
-    return mixed;
-}
-
 static bool mix_all(EVP_MD_CTX *digest, const struct dots_material *material)
 {
     STACK_OF(X509) *chain = NULL;
     if (EVP_DigestInit_ex(digest, EVP_sha256(), NULL) != 1 ||
-        !mix_certificate(digest, SSL_CTX_get0_certificate(material->loaded)) || !mix_anchors(digest, material->loaded))
+        !mix_certificate(digest, SSL_CTX_get0_certificate(material->loaded)) ||
+        !mix(digest, material->anchors, sizeof material->anchors))
         return false;
     SSL_CTX_get0_chain_certs(material->loaded, &chain);
     for (int i = 0; i < sk_X509_num(chain); i++)
@@ -102,7 +95,9 @@ static int load(struct dots_material *material, const struct dots_credentials *c
     if (credentials->trust_anchors != NULL &&
         tls_load_anchors(material->loaded, credentials->trust_anchors, error, error_size) != 0)
         return -1;
-    return set_digest(material);
+    if (credentials->ticket_keys_length > 0)
+        tls_tickets_give(&material->tickets, credentials->ticket_keys, credentials->ticket_keys_length);
+    return tls_anchors_digest(material->loaded, material->anchors) == 0 ? set_digest(material) : -1;
 }
 
 struct dots_material *dots_material_load(const struct dots_credentials *credentials, char *error, size_t error_size)
@@ -125,6 +120,7 @@ void dots_material_free(struct dots_material *material)
     free(material->psk_key);
     free(material->psk_identity);
     SSL_CTX_free(material->loaded);
+    tls_tickets_wipe(&material->tickets);
     free(material);
 }
 
@@ -166,11 +162,18 @@ int material_psk(struct dots_endpoint *endpoint, const struct dots_material *mat
     endpoint->psk_key = key;
     endpoint->psk_key_length = material->psk_key_length;
     memcpy(endpoint->material, material->digest, sizeof endpoint->material);
+    memcpy(endpoint->anchors, material->anchors, sizeof endpoint->anchors);
     return 0;
+}
+
+void material_tickets(struct dots_endpoint *endpoint, const struct dots_material *material)
+{
+    tickets_renew(endpoint, &material->tickets);
 }
 
 bool dots_endpoint_renew(struct dots_endpoint *endpoint, const struct dots_material *material)
 {
+    material_tickets(endpoint, material);
     if (CRYPTO_memcmp(endpoint->material, material->digest, sizeof endpoint->material) == 0)
         return false;
     for (size_t i = 0; i < 2; i++)

@@ -14,6 +14,7 @@
 
 #include "gateway/coap/blockwise.h"
 #include "gateway/coap/coap.h"
+#include "gateway/tls/tickets.h"
 
 #define COAP_LISTENERS_MAX 16
 #define COAP_SHARES 16               /* sockets of one UDP listener: see listen.c */
@@ -27,7 +28,6 @@
 struct source_limit;
 struct tokens;
 struct blockwise;
-struct ticket_keys;
 struct gate;
 struct dots_material;
 
@@ -46,7 +46,8 @@ struct dots_endpoint {
     SSL_CTX *shown;       /* holds the certificate that each handshake shows; NULL: that of its context */
     uint8_t material[32]; /* digest of the credentials in use */
     void (*libcoap_info)(const SSL *, int, int);
-    struct ticket_keys *ticket_keys;
+    uint8_t anchors[32]; /* digest of the trust anchors alone */
+    struct tls_tickets tickets;
     char *name;
     const uint8_t *(*psk_lookup)(void *arg, const char *identity, size_t length, size_t *key_length);
     char *psk_identity; /* client's */
@@ -128,7 +129,8 @@ struct handshake {
     bool resumed, psk; /* psk: the callback gave a key just now */
     bool psk_unknown;  /* it had none for a name that was no ticket */
     char *psk_identity;
-    const char *doing, *cause; /* static texts: what failed first */
+    uint8_t anchors[32], psk_proof[32]; /* server: what a ticket of it will stand on; psk_proof zero: no PSK */
+    const char *doing, *cause;          /* static texts: what failed first */
     enum dots_handshake_failure failure;
     struct buf_mem_st *messages; /* OpenSSL's, DTLS: lives as long as the SSL */
     struct sockaddr_in6 peer;
@@ -195,13 +197,14 @@ void handshake_expire(struct dots_endpoint *endpoint, uint64_t now);
 unsigned psk_for_client(SSL *ssl, const char *identity, unsigned char *key, unsigned size);
 unsigned psk_for_server(SSL *ssl, const char *hint, char *identity, unsigned identity_size, unsigned char *key,
                         unsigned size);
-struct ticket_keys *tickets_new(uint64_t now);
-void tickets_free(struct ticket_keys *keys);
+void tickets_renew(struct dots_endpoint *endpoint, const struct tls_tickets *given); /* count 0: none are given */
+int tickets_psk_proof(const char *identity, const uint8_t *key, size_t key_length, uint8_t proof[32]);
 int tickets_install(SSL_CTX *context);
 
 /* material.c */
 int material_apply(SSL_CTX *context, const struct dots_material *material);
 int material_psk(struct dots_endpoint *endpoint, const struct dots_material *material); /* copies it */
+void material_tickets(struct dots_endpoint *endpoint, const struct dots_material *material);
 void resumption_use(struct dots_resumption *resumption, bool tcp, SSL *ssl);
 int resumption_keep(SSL *ssl, SSL_SESSION *session);
 struct dots_identity *identity_new(SSL *ssl, const struct handshake *handshake);

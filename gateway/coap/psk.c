@@ -30,8 +30,10 @@ unsigned psk_for_client(SSL *ssl, const char *identity, unsigned char *key, unsi
     if (known == NULL || key_length == 0 || key_length > size)
         return 0;
     char *copy = strdup(identity);
-    if (copy == NULL)
+    if (copy == NULL || tickets_psk_proof(identity, known, key_length, handshake->psk_proof) != 0) {
+        free(copy);
         return 0;
+    }
     free(handshake->psk_identity);
     handshake->psk_identity = copy;
     handshake->psk = true;

@@ -1,101 +1,59 @@
 /*
- * tickets: stateless session tickets of the server (RFC 5077, RFC 8446 section 4.6.1), DTLS and TLS alike.
+ * tickets: what session tickets of the server (RFC 5077, RFC 8446 section 4.6.1) stand for, DTLS and TLS alike.
  *
- * A ticket carries the session with the peer's certificate; a PSK identity is added as application data.
- * Who may no longer connect afresh may not come back with a ticket either.
+ * A ticket carries the session with the peer's certificate, and as application data its *grounds*: the trust anchors
+ * that this was verified by, or the PSK identity with a proof of its key. Who may no longer connect afresh, here and
+ * now, may not come back with a ticket either, whichever gateway with our keys it is from.
  */
 #include "gateway/coap/private.h"
 
-#include <openssl/core_names.h>
+#include <limits.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
+#include <openssl/hmac.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ROTATION (12ULL * 3600 * 1000) /* ms; a key is good for two of them: a day */
+#define PROOF "dotsgw ticket psk " /* what is authenticated with the key of a PSK, and its identity */
 
-struct ticket_key {
-    unsigned char name[16], cipher[32], mac[32];
+struct grounds {
+    uint8_t anchors[32];
+    uint8_t psk[32];    /* zero: no PSK */
+    uint8_t identity[]; /* without a NUL */
 };
-
-struct ticket_keys {
-    struct ticket_key current, previous;
-    uint64_t made; /* uv_now */
-};
-
-struct ticket_keys *tickets_new(uint64_t now)
-{
-    struct ticket_keys *keys = calloc(1, sizeof *keys);
-    if (keys != NULL && (RAND_bytes((unsigned char *)&keys->current, sizeof keys->current) != 1 ||
-                         RAND_bytes((unsigned char *)&keys->previous, sizeof keys->previous) != 1)) {
-        free(keys);
-        return NULL;
-    }
-    if (keys != NULL)
-        keys->made = now;
-    return keys;
-}
-
-void tickets_free(struct ticket_keys *keys)
-{
-    if (keys == NULL)
-        return;
-    OPENSSL_cleanse(keys, sizeof *keys);
-    free(keys);
-}
 
 void dots_endpoint_forget_tickets(struct dots_endpoint *endpoint)
 {
-    struct ticket_keys *fresh = tickets_new(uv_now(endpoint->loop));
-    if (fresh == NULL)
-        return;
-    tickets_free(endpoint->ticket_keys);
-    endpoint->ticket_keys = fresh;
+    if (!endpoint->tickets.given)
+        tls_tickets_make(&endpoint->tickets);
 }
 
-static void rotate(struct ticket_keys *keys, uint64_t now)
+void tickets_renew(struct dots_endpoint *endpoint, const struct tls_tickets *given)
 {
-    struct ticket_key fresh;
-    if (now - keys->made < ROTATION || RAND_bytes((unsigned char *)&fresh, sizeof fresh) != 1)
-        return;
-    keys->previous = keys->current;
-    keys->current = fresh;
-    keys->made = now;
-    OPENSSL_cleanse(&fresh, sizeof fresh);
+    if (given->count > 0)
+        endpoint->tickets = *given;
+    else if (endpoint->tickets.given)
+        tls_tickets_make(&endpoint->tickets);
 }
 
-static int set_mac(EVP_MAC_CTX *mac, struct ticket_key *key)
-{
-    OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key->mac, sizeof key->mac),
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0),
-        OSSL_PARAM_construct_end(),
-    };
-    return EVP_MAC_CTX_set_params(mac, parameters);
-}
-
-/* SSL_CTX_set_tlsext_ticket_key_evp_cb: 1 go on, 2 go on and renew, 0 unknown key, -1 error. */
+/* SSL_CTX_set_tlsext_ticket_key_evp_cb */
 static int on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
                          int encrypt)
 {
-    const struct dots_endpoint *endpoint = tls_endpoint(ssl);
-    struct ticket_keys *keys = endpoint->ticket_keys;
-    rotate(keys, uv_now(endpoint->loop));
-    if (encrypt) {
-        struct ticket_key *key = &keys->current;
-        memcpy(name, key->name, sizeof key->name);
-        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1 ||
-            EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv) != 1 || set_mac(mac, key) != 1)
-            return -1;
-        return 1;
-    }
-    bool fresh = memcmp(name, keys->current.name, sizeof keys->current.name) == 0;
-    struct ticket_key *key = fresh ? &keys->current : &keys->previous;
-    if (!fresh && memcmp(name, key->name, sizeof key->name) != 0)
-        return 0;
-    if (EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv) != 1 || set_mac(mac, key) != 1)
+    struct dots_endpoint *endpoint = tls_endpoint(ssl);
+    return tls_tickets_key(&endpoint->tickets, uv_now(endpoint->loop), name, iv, cipher, mac, encrypt);
+}
+
+int tickets_psk_proof(const char *identity, const uint8_t *key, size_t key_length, uint8_t proof[32])
+{
+    uint8_t text[sizeof PROOF - 1 + COAP_PSK_IDENTITY_MAX];
+    size_t length = strlen(identity);
+    if (length > COAP_PSK_IDENTITY_MAX || key_length > INT_MAX)
         return -1;
-    return fresh ? 1 : 2;
+    memcpy(text, PROOF, sizeof PROOF - 1);
+    for (size_t i = 0; i < length; i++)
+        text[sizeof PROOF - 1 + i] = (uint8_t)identity[i];
+    return HMAC(EVP_sha256(), key, (int)key_length, text, sizeof PROOF - 1 + length, proof, NULL) != NULL ? 0 : -1;
 }
 
 /* SSL_CTX_generate_session_ticket_fn */
@@ -103,23 +61,38 @@ static int on_generate(SSL *ssl, void *arg)
 {
     (void)arg;
     const struct handshake *handshake = handshake_of(ssl);
-    if (handshake == NULL || handshake->psk_identity == NULL)
+    if (handshake == NULL)
+        return 1; /* without grounds it will not count */
+    const uint8_t *identity = (const uint8_t *)handshake->psk_identity;
+    size_t length = identity != NULL ? strlen(handshake->psk_identity) : 0;
+    struct grounds *grounds = malloc(sizeof *grounds + length);
+    if (grounds == NULL)
         return 1;
-    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), handshake->psk_identity,
-                                           strlen(handshake->psk_identity));
+    memcpy(grounds->anchors, handshake->anchors, sizeof grounds->anchors);
+    memcpy(grounds->psk, handshake->psk_proof, sizeof grounds->psk);
+    if (length > 0)
+        memcpy(grounds->identity, identity, length);
+    int done = SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), grounds, sizeof *grounds + length);
+    free(grounds);
+    return done;
 }
 
-static bool psk_still_known(struct handshake *handshake, const char *identity, size_t length)
+/* With the key that it had. */
+static bool psk_still_known(struct handshake *handshake, const struct grounds *grounds, size_t length)
 {
     const struct dots_endpoint *endpoint = handshake->endpoint;
     size_t key_length = 0;
-    if (endpoint->psk_lookup == NULL || length > COAP_PSK_IDENTITY_MAX)
+    if (endpoint->psk_lookup == NULL || length == 0 || length > COAP_PSK_IDENTITY_MAX)
         return false;
-    char *copy = strndup(identity, length);
-    if (copy == NULL || endpoint->psk_lookup(endpoint->arg, copy, length, &key_length) == NULL) {
+    char *copy = strndup((const char *)grounds->identity, length);
+    const uint8_t *key = copy != NULL ? endpoint->psk_lookup(endpoint->arg, copy, length, &key_length) : NULL;
+    uint8_t proof[32];
+    if (key == NULL || tickets_psk_proof(copy, key, key_length, proof) != 0 ||
+        CRYPTO_memcmp(proof, grounds->psk, sizeof proof) != 0) {
         free(copy);
         return false;
     }
+    memcpy(handshake->psk_proof, proof, sizeof proof);
     free(handshake->psk_identity);
     handshake->psk_identity = copy;
     return true;
@@ -127,12 +100,16 @@ static bool psk_still_known(struct handshake *handshake, const char *identity, s
 
 static bool still_valid(struct handshake *handshake, SSL_SESSION *session)
 {
-    void *identity = NULL;
+    const X509 *certificate = SSL_SESSION_get0_peer(session);
+    void *data = NULL;
     size_t length = 0;
-    if (SSL_SESSION_get0_ticket_appdata(session, &identity, &length) == 1 && length > 0)
-        return psk_still_known(handshake, identity, length);
-    X509 *certificate = SSL_SESSION_get0_peer(session);
-    return certificate != NULL && X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0;
+    if (SSL_SESSION_get0_ticket_appdata(session, &data, &length) != 1 || length < sizeof(struct grounds))
+        return false;
+    const struct grounds *grounds = data;
+    if (certificate == NULL)
+        return psk_still_known(handshake, grounds, length - sizeof *grounds);
+    return CRYPTO_memcmp(grounds->anchors, handshake->endpoint->anchors, sizeof grounds->anchors) == 0 &&
+           X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0;
 }
 
 /* SSL_CTX_decrypt_session_ticket_fn: anything doubtful gets a full handshake and a new ticket. */

@@ -37,12 +37,15 @@ struct config_bytes {
     size_t length;
 };
 
+#define CONFIG_TICKET_KEY 80u /* bytes: name 16, AES 32, HMAC 32 */
+
 /* Files in PEM, made absolute; NULL when not given. A PSK has an identity and a key (read from the
  * key file: one line of hexadecimal, or of text when it starts with "text:"; 16..64 bytes). */
 struct config_credentials {
     char *certificate, *private_key, *trust_anchors;
     char *psk_identity;
     struct config_bytes psk_key;
+    struct config_bytes ticket_keys; /* of tls only: from ticket-keys-file, one behind the other; the first seals */
 };
 
 enum config_channel { CONFIG_CHANNEL_SIGNAL, CONFIG_CHANNEL_DATA };

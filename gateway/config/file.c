@@ -93,8 +93,7 @@ void config_warn_open(struct loader *loader, const char *path)
                     (unsigned)status.st_mode & 07777);
 }
 
-/* The absolute path that stands at a node, to be freed; NULL after a fault. */
-static char *absolute(struct loader *loader, const struct config_key *key, const struct node *node)
+char *config_path(struct loader *loader, const struct config_key *key, const struct node *node)
 {
     const char *text = config_scalar(loader, key, node), *directory;
     size_t most = key->max ? key->max : PATH_MAX - 1, length;
@@ -122,7 +121,7 @@ static char *absolute(struct loader *loader, const struct config_key *key, const
 
 static int path_decode(struct loader *loader, const struct config_key *key, const struct node *node, void *field)
 {
-    *(char **)field = absolute(loader, key, node);
+    *(char **)field = config_path(loader, key, node);
     return *(char **)field ? 0 : -1;
 }
 
@@ -189,7 +188,7 @@ const struct config_type config_type_program = {
 static int secret_decode(struct loader *loader, const struct config_key *key, const struct node *node, void *field)
 {
     struct config_bytes content = {0};
-    char reason[160], *path = absolute(loader, key, node);
+    char reason[160], *path = config_path(loader, key, node);
     int result = path ? 0 : -1;
 
     if (path && loader->read_files) {

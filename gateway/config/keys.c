@@ -37,7 +37,14 @@ static const struct config_key keys_gateway[] = {
     KEY("key-file", secret, FIELD(STRUCT, psk_key), \
         "key of psk: one line of hexadecimal digits, or of text after \"text:\"; 16 to 64 bytes")
 
-static const struct config_key keys_tls[] = {CERTIFICATE_KEYS, {0}};
+static const struct config_key keys_tls[] = {
+    CERTIFICATE_KEYS,
+    KEY("ticket-keys-file", tickets, FIELD(config_credentials, ticket_keys),
+        "keys of session tickets that several gateways share, a line for each: 80 bytes in base64; the first seals, all "
+        "open",
+        .shown = "own ones, made at random, changed each 12h"),
+    {0},
+};
 
 static const struct config_key keys_credentials[] = {
     CERTIFICATE_KEYS,

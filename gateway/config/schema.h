@@ -66,8 +66,9 @@ extern const struct config_type config_type_quantity;
 /* Names and addresses (name.c); all but prefix and hash are char *. */
 extern const struct config_type config_type_name, config_type_host, config_type_fqdn, config_type_address,
     config_type_endpoint, config_type_san, config_type_identity, config_type_uri, config_type_prefix, config_type_hash;
-/* Files (file.c); char * but secret, which is struct config_bytes. */
-extern const struct config_type config_type_path, config_type_file, config_type_program, config_type_secret;
+/* Files (file.c, tickets.c); char * but secret and tickets, which are struct config_bytes. */
+extern const struct config_type config_type_path, config_type_file, config_type_program, config_type_secret,
+    config_type_tickets;
 /* Session parameters (session.c). */
 extern const struct config_type config_type_range, config_type_decimal_range;
 
@@ -87,6 +88,8 @@ const char *config_scalar(struct loader *loader, const struct config_key *key, c
 int config_expected(struct loader *loader, const struct config_key *key, const struct node *node);
 /* An integer of one to ten digits, without leading zeros, at *text, which moves behind it. 0, or -1. */
 int config_digits(const char **text, uint64_t *value);
+/* The absolute path that stands at a node, to be freed; NULL after a fault. */
+char *config_path(struct loader *loader, const struct config_key *key, const struct node *node);
 /* The release of every type whose field is char *. */
 void config_text_release(const struct config_key *key, void *field);
 

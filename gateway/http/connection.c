@@ -268,7 +268,6 @@ static bool admit(struct connection *connection, bool local)
     }
     if (server->tls == NULL)
         return start_protocol(connection, &protocol_http1) == 0;
-    tls_rotate(server);
     connection->ssl = tls_accept(server->tls, connection);
     return connection->ssl != NULL;
 }

@@ -81,6 +81,8 @@ struct http_tls {
     const char *private_key;
     const char *trust_anchors; /* NULL only with HTTP_CLIENT_CERTIFICATE_NONE */
     enum http_client_certificate client_certificate;
+    const uint8_t *ticket_keys; /* shared with others (gateway/tls/tickets.h); length 0: made here */
+    size_t ticket_keys_length;
 };
 
 /* 0 takes the default, which is given behind each. */
@@ -118,8 +120,9 @@ int http_listen_tcp(struct http_server *server, const char *address, uint16_t po
  * connect, and is removed by http_close. 0, or -1 with error. */
 int http_listen_unix(struct http_server *server, const char *path, mode_t mode, char *error, size_t error_size);
 
-/* Reads credentials anew for the connections to come; those that are up stay, tickets of before do not count any more.
- * 0, or -1 with error and nothing changed. Blocks on files. A server without TLS cannot get any. */
+/* Reads credentials anew for the connections to come; those that are up stay, tickets of before do not count any more,
+ * unless their keys are shared and the trust anchors the same. 0, or -1 with error and nothing changed. Blocks on
+ * files. A server without TLS cannot get any. */
 int http_reload_tls(struct http_server *server, const struct http_tls *tls, char *error, size_t error_size);
 
 /* The same in two steps: http_material_load blocks on files and runs on any thread; http_renew, on the loop, never

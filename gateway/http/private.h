@@ -34,8 +34,7 @@ struct http_server {
     char *name;
     struct http_limits limits;
     struct http_counters counters;
-    SSL_CTX *tls;    /* NULL: plain */
-    uint64_t sealed; /* uv_now since when its tickets have their key */
+    SSL_CTX *tls; /* NULL: plain */
     struct listener *listeners;
     struct connection *connections;         /* head of a list */
     struct connection *ready, **ready_tail; /* queue */
@@ -214,7 +213,6 @@ void channel_goodbye(struct connection *connection);
 
 /* tls.c */
 SSL_CTX *tls_new(const struct http_tls *tls, char *error, size_t error_size);
-void tls_rotate(struct http_server *server); /* gives tickets a new key when it is time */
 SSL *tls_accept(SSL_CTX *context, struct connection *connection);
 void tls_failure(char *text, size_t size);
 const struct protocol *tls_protocol(const SSL *ssl);

@@ -77,7 +77,6 @@ struct http_server *http_open(uv_loop_t *loop, const struct http_settings *setti
             server_free(server);
             return NULL;
         }
-        server->sealed = uv_now(loop);
     }
     turn_open(server);
     return server;
@@ -121,7 +120,6 @@ void http_renew(struct http_server *server, struct http_material *material)
     SSL_CTX *before = server->tls;
     server->tls = material->tls;
     material->tls = before; /* connections that are up hold it, too */
-    server->sealed = uv_now(server->loop);
 }
 
 void http_material_free(struct http_material *material)

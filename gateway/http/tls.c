@@ -1,11 +1,12 @@
 /* tls: credentials, ALPN and resumption of the HTTPS listeners (RFC 9113 section 9.2, RFC 8783 section 3.1). */
 #include "gateway/http/private.h"
+#include "gateway/tls/tickets.h"
 #include "gateway/tls/tls.h"
 
 #include <openssl/err.h>
-#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* TLS 1.2: AEAD with ephemeral keys only, which HTTP/2 demands; TLS 1.3 has nothing else. */
@@ -64,16 +65,57 @@ static int set_clients(SSL_CTX *context, const struct http_tls *tls, char *error
     return tls_load_anchors(context, tls->trust_anchors, error, error_size);
 }
 
-/* Tickets are sealed with keys of their context: those of before a reload, with what was trusted then, do not count.
- * A certificate may run out while its ticket is good. */
+/* ---- Tickets ---- */
+
+/* Of a context, and freed with it. Made keys are its own: tickets of before a reload, with what was trusted then, do
+ * not count. With keys that were given they do, if the same is trusted. */
+struct sealing {
+    struct tls_tickets tickets;
+    uint8_t anchors[32];
+};
+
+static int sealing_index = -1;
+
+/* CRYPTO_EX_free: runs in SSL_CTX_free. */
+static void on_context_free(void *parent, void *value, CRYPTO_EX_DATA *data, int index, long number, void *argument)
+{
+    (void)parent, (void)data, (void)index, (void)number, (void)argument;
+    struct sealing *sealing = value;
+    if (sealing == NULL)
+        return;
+    tls_tickets_wipe(&sealing->tickets);
+    free(sealing);
+}
+
+static struct sealing *sealing_of(const SSL *ssl)
+{
+    return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), sealing_index);
+}
+
+static int on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+                         int encrypt)
+{
+    const struct connection *connection = BIO_get_data(SSL_get_rbio(ssl));
+    return tls_tickets_key(&sealing_of(ssl)->tickets, uv_now(connection->server->loop), name, iv, cipher, mac, encrypt);
+}
+
+/* A certificate may run out while its ticket is good. */
+static bool still_valid(const SSL *ssl, SSL_SESSION *session)
+{
+    const X509 *certificate = SSL_SESSION_get0_peer(session);
+    const struct sealing *sealing = sealing_of(ssl);
+    void *anchors = NULL;
+    size_t length = 0;
+    return SSL_SESSION_get0_ticket_appdata(session, &anchors, &length) == 1 && length == sizeof sealing->anchors &&
+           memcmp(anchors, sealing->anchors, length) == 0 &&
+           (certificate == NULL || X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0);
+}
+
 static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t name_length,
                                    SSL_TICKET_STATUS status, void *arg)
 {
     (void)name, (void)name_length, (void)arg;
-    if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
-        return SSL_TICKET_RETURN_IGNORE_RENEW;
-    X509 *certificate = SSL_SESSION_get0_peer(session);
-    if (certificate != NULL && X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0)
+    if ((status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) || !still_valid(ssl, session))
         return SSL_TICKET_RETURN_IGNORE_RENEW;
     /* RFC 8446 appendix C.4: a ticket of TLS 1.3 is for one use, so there is always a next one. */
     bool renew = status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) == TLS1_3_VERSION;
@@ -82,9 +124,33 @@ static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigne
 
 static int on_new_ticket(SSL *ssl, void *arg)
 {
-    (void)ssl, (void)arg;
-    return 1;
+    (void)arg;
+    const struct sealing *sealing = sealing_of(ssl);
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), sealing->anchors, sizeof sealing->anchors);
 }
+
+/* After the trust anchors are there. */
+static int set_tickets(SSL_CTX *context, const struct http_tls *tls)
+{
+    struct sealing *sealing = calloc(1, sizeof *sealing);
+    if (sealing_index < 0)
+        sealing_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_context_free);
+    if (sealing == NULL || sealing_index < 0 || SSL_CTX_set_ex_data(context, sealing_index, sealing) != 1) {
+        free(sealing);
+        return -1;
+    }
+    if (tls->ticket_keys_length > 0)
+        tls_tickets_give(&sealing->tickets, tls->ticket_keys, tls->ticket_keys_length);
+    else if (tls_tickets_make(&sealing->tickets) != 0)
+        return -1;
+    return tls_anchors_digest(context, sealing->anchors) == 0 &&
+                   SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket_key) == 1 &&
+                   SSL_CTX_set_session_ticket_cb(context, on_new_ticket, on_ticket, NULL) == 1
+               ? 0
+               : -1;
+}
+
+/* ---- The context ---- */
 
 static int set_profile(SSL_CTX *context)
 {
@@ -96,8 +162,7 @@ static int set_profile(SSL_CTX *context)
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
                    SSL_CTX_set_cipher_list(context, CIPHERS) == 1 &&
                    SSL_CTX_set_session_id_context(context, (const unsigned char *)SESSION_CONTEXT,
-                                                  sizeof SESSION_CONTEXT - 1) == 1 &&
-                   SSL_CTX_set_session_ticket_cb(context, on_new_ticket, on_ticket, NULL) == 1
+                                                  sizeof SESSION_CONTEXT - 1) == 1
                ? 0
                : -1;
 }
@@ -111,22 +176,12 @@ SSL_CTX *tls_new(const struct http_tls *tls, char *error, size_t error_size)
         ERR_clear_error();
     } else if (tls_load_certificate(context, tls->certificate, tls->private_key, error, error_size) == 0 &&
                set_clients(context, tls, error, error_size) == 0) {
-        return context;
+        if (set_tickets(context, tls) == 0)
+            return context;
+        snprintf(error, error_size, "out of memory");
     }
     SSL_CTX_free(context);
     return NULL;
-}
-
-/* A ticket of before costs its client a whole handshake. */
-void tls_rotate(struct http_server *server)
-{
-    unsigned char keys[80]; /* name, HMAC, cipher */
-    uint64_t now = uv_now(server->loop);
-    if (now - server->sealed < TICKET_LIFETIME * 1000ULL || RAND_bytes(keys, sizeof keys) != 1)
-        return;
-    if (SSL_CTX_set_tlsext_ticket_keys(server->tls, keys, sizeof keys) == 1)
-        server->sealed = now;
-    OPENSSL_cleanse(keys, sizeof keys);
 }
 
 /* An SSL reads and writes the buffers of its connection. */

@@ -20,7 +20,9 @@ struct dots_credentials south_credentials(const struct config *config)
 {
     return (struct dots_credentials){.certificate = config->tls.certificate,
                                      .private_key = config->tls.private_key,
-                                     .trust_anchors = config->tls.trust_anchors};
+                                     .trust_anchors = config->tls.trust_anchors,
+                                     .ticket_keys = config->tls.ticket_keys.at,
+                                     .ticket_keys_length = config->tls.ticket_keys.length};
 }
 
 unsigned south_sessions_max(const struct config *config)

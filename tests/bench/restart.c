@@ -2,7 +2,8 @@
  * links: bench_support coap wire log
  *
  * restart: a gateway with so many stored requests is killed and started again: how long until it listens, and until a
- * client that comes at once has its answer. The reference is the same without any request.
+ * client that comes at once has its answer. The reference is the same without any request. restart [MOST [CLIENTS]]:
+ * so many requests at most, of so many clients.
  */
 
 #include <signal.h>
@@ -21,9 +22,9 @@
 #define REPEATS 3
 #define LATE 1000000 /* number of the client that comes then */
 
-static void fill(const struct gateway *gateway, size_t count)
+static void fill(const struct gateway *gateway, size_t count, size_t clients_most)
 {
-    size_t clients_count = count < CLIENTS ? count : CLIENTS;
+    size_t clients_count = count < clients_most ? count : clients_most;
     const struct requests what = {.mitigations = 1000000, .lifetime = 86400};
     struct clients_settings settings = {.port = gateway->port,
                                         .tcp = true,
@@ -57,7 +58,7 @@ static void restart(struct gateway *gateway, double *listens, double *answers)
     clients_close(clients);
 }
 
-static double measure(size_t count, double reference)
+static double measure(size_t count, size_t clients_most, double reference)
 {
     struct served upstream = served_start(SERVED_UPSTREAM, false, NULL);
     double listens[REPEATS], answers[REPEATS], used[REPEATS], each, mib;
@@ -65,7 +66,7 @@ static double measure(size_t count, double reference)
 
     gateway_make(&gateway, upstream.port);
     gateway_start(&gateway);
-    fill(&gateway, count);
+    fill(&gateway, count, clients_most);
     for (size_t i = 0; i < REPEATS; i++) {
         gateway_stop(&gateway, SIGKILL);
         restart(&gateway, &listens[i], &answers[i]);
@@ -79,9 +80,9 @@ static double measure(size_t count, double reference)
     if (reference < 0)
         reference = each;
     printf(
-        "{\"name\": \"restart\", \"requests\": %zu, \"figure\": %.3f, \"unit\": \"s\", \"listens_s\": %.3f, \"cpu_s\": "
+        "{\"name\": \"restart\", \"requests\": %zu, \"clients\": %zu, \"figure\": %.3f, \"unit\": \"s\", \"listens_s\": %.3f, \"cpu_s\": "
         "%.3f, \"resident_mib\": %.1f, \"reference\": \"no requests\", \"reference_s\": %.3f}\n",
-        count, each, median_of(listens, REPEATS), median_of(used, REPEATS), mib, reference);
+        count, clients_most, each, median_of(listens, REPEATS), median_of(used, REPEATS), mib, reference);
     fprintf(stderr, "%9zu %12.3f %12.3f %12.3f %12.1f\n", count, listens[REPEATS / 2], each, used[REPEATS / 2], mib);
     fflush(stdout);
     return reference;
@@ -91,12 +92,13 @@ int main(int argc, char **argv)
 {
     static const size_t counts[] = {0, 1000, 10000, 100000};
     size_t most = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000;
+    size_t clients_most = argc > 2 ? strtoul(argv[2], NULL, 10) : CLIENTS;
     double reference = -1;
 
     served_become(argc, argv);
     signal(SIGPIPE, SIG_IGN);
     fprintf(stderr, "%9s %12s %12s %12s %12s\n", "requests", "listens, s", "answers, s", "processor, s", "MiB");
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]) && counts[i] <= most; i++)
-        reference = measure(counts[i], reference);
+        reference = measure(counts[i], clients_most, reference);
     return 0;
 }

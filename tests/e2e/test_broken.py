@@ -1,5 +1,6 @@
 """dotsgw -t on configurations with one fault each: refused with file, line, column and what to write instead."""
 
+import base64
 import re
 import shutil
 
@@ -17,6 +18,7 @@ tls:
   certificate: gw.pem
   private-key: gw.key
   trust-anchors: ca.pem
+  ticket-keys-file: tickets
 listeners:
   - { address: 127.0.0.1, port: 4646, transports: [udp, tcp] }
 clients:
@@ -59,6 +61,12 @@ FAULTS = [
     ("private-key: gw.key", "private-key: ^ca.key", "is not the key of"),
     ("trust-anchors: ca.pem", "trust-anchors: ^gw.key", "PEM"),
     ("  private-key: gw.key\n", "", "private-key"),
+    ("ticket-keys-file: tickets", "ticket-keys-file: ^gone", "cannot be read: No such file or directory"),
+    ("ticket-keys-file: tickets", "ticket-keys-file: ^web1.psk", "line 1: expected 80 bytes in base64, one line of 108"),
+    ("ticket-keys-file: tickets", "ticket-keys-file: ^wrapped", "line 2: expected 80 bytes in base64, one line of 108"),
+    ("ticket-keys-file: tickets", "ticket-keys-file: ^twice", "line 2: the key is there already; remove one"),
+    ("ticket-keys-file: tickets", "ticket-keys-file: ^none", "holds no key; make one with: openssl rand 80 | base64 -w 0"),
+    ("ticket-keys-file: tickets", "^ticket-key-file: tickets", 'did you mean "ticket-keys-file"'),
     ("listeners:\n", "listeners: ^everywhere\n#", "expected a list, found one value"),
     ("address: 127.0.0.1", "address: ^localhost", "numeric IPv4 or IPv6 address"),
     ("address: 127.0.0.1", "address: ^127.0.0.256", "numeric IPv4 or IPv6 address"),
@@ -125,6 +133,17 @@ def folder(tmp_path_factory, pki):
     (made / "short.psk").write_text("0011\n")
     (made / "tokens").write_text(f"fnm {'0123456789abcdef' * 4}\n")
     (made / "tokens").chmod(0o600)
+    key = base64.b64encode(bytes(range(80))).decode()
+    other = base64.b64encode(bytes(range(80, 160))).decode()
+    texts = {
+        "tickets": f"{key}\n",
+        "wrapped": f"{key}\n{other[:64]}\n{other[64:]}\n",
+        "twice": f"{key}\n{key}\n",
+        "none": "# none yet\n",
+    }
+    for name, text in texts.items():
+        (made / name).touch(mode=0o600)
+        (made / name).write_text(text)
     return made
 
 

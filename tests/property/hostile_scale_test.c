@@ -69,12 +69,13 @@ static void on_answer(struct world *world, void *exchange, const struct relay_an
         outside->last_code = answer->code;
 }
 
-static struct outside *outside_new(void)
+static struct outside *outside_new(bool identity_client)
 {
     struct outside *outside = calloc(1, sizeof(*outside));
 
     world_init(&outside->world);
-    outside->world.targets[0] = (struct relay_target){.name = "isp-a", .kind = RELAY_UPSTREAM};
+    outside->world.targets[0] =
+        (struct relay_target){.name = "isp-a", .kind = RELAY_UPSTREAM, .identity_client = identity_client};
     outside->world.policy.target_count = 1;
     outside->world.quiet = true;
     outside->world.on_install = on_install;
@@ -138,8 +139,8 @@ static void withdraw(struct outside *outside, const char *client, uint32_t mid)
     settle(outside);
 }
 
-/* The median, over a few rounds, of what a put, a refresh and a withdrawal of somebody else are. */
-static uint64_t victims_work(struct outside *outside)
+/* The median, over a few rounds, of what a put, a refresh and a withdrawal of this client are; its mids from first. */
+static uint64_t work_of(struct outside *outside, const char *client, uint32_t first)
 {
     uint64_t work[ROUNDS];
 
@@ -147,9 +148,9 @@ static uint64_t victims_work(struct outside *outside)
         uint64_t before = blocks;
         size_t place = i;
 
-        put(outside, "victim", i, 0xc0000000u + (i << 8), 24, 64);
-        put(outside, "victim", i, 0xc0000000u + (i << 8), 24, 64);
-        withdraw(outside, "victim", i);
+        put(outside, client, first + i, 0xc0000000u + (i << 8), 24, 2 * MANY);
+        put(outside, client, first + i, 0xc0000000u + (i << 8), 24, 2 * MANY);
+        withdraw(outside, client, first + i);
         before = blocks - before;
         while (place > 0 && work[place - 1] > before) {
             work[place] = work[place - 1];
@@ -164,24 +165,27 @@ typedef void(attack_h)(struct outside *outside, uint32_t count);
 
 static uint64_t work_under(attack_h *attack, uint32_t count)
 {
-    struct outside *outside = outside_new();
+    struct outside *outside = outside_new(false);
     uint64_t work;
 
     attack(outside, count);
     outside->silent = false;
-    work = victims_work(outside);
+    work = work_of(outside, "victim", 0);
     outside_free(outside);
     return work;
 }
 
-static void check_growth(attack_h *attack)
+static void compare(uint64_t few, uint64_t many)
 {
-    uint64_t few = work_under(attack, FEW), many = work_under(attack, MANY);
-
     assert_true(few > 100); /* it is counted at all */
     if (many > GROWTH * few)
         fail_msg("%llu basic blocks under %d hostile requests, %llu under %d", (unsigned long long)few, FEW,
                  (unsigned long long)many, MANY);
+}
+
+static void check_growth(attack_h *attack)
+{
+    compare(work_under(attack, FEW), work_under(attack, MANY));
 }
 
 /* ---- What a hostile client does ---- */
@@ -240,6 +244,25 @@ static void test_many_clients(void **state)
     check_growth(many_clients);
 }
 
+/* Under the client's own identity nothing is merged; a gateway below that has thousands of requests is not slow either.
+ */
+static uint64_t own_work(uint32_t count)
+{
+    struct outside *outside = outside_new(true);
+    uint64_t work;
+
+    many_apart(outside, count);
+    work = work_of(outside, "hostile", count);
+    outside_free(outside);
+    return work;
+}
+
+static void test_the_next_request_of_a_client_with_many(void **state)
+{
+    (void)state;
+    compare(own_work(FEW), own_work(MANY));
+}
+
 /* ---- What is kept of it ---- */
 
 static int count_installs(void *arg, struct upstream_cuid *cuid)
@@ -256,7 +279,7 @@ static int count_mitigations(void *arg, struct requester *requester)
 
 static void test_a_silent_upstream_does_not_let_a_client_fill_the_memory(void **state)
 {
-    struct outside *outside = outside_new();
+    struct outside *outside = outside_new(false);
     size_t installs = 0, mitigations = 0;
 
     (void)state;
@@ -289,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_many_requests_that_the_upstream_does_not_answer),
         cmocka_unit_test(test_many_requests_that_are_being_withdrawn),
         cmocka_unit_test(test_many_clients),
+        cmocka_unit_test(test_the_next_request_of_a_client_with_many),
         cmocka_unit_test(test_a_silent_upstream_does_not_let_a_client_fill_the_memory),
     };
 

@@ -238,7 +238,10 @@ int main(int count, char **words)
     settings.name = "echo";
     for (int i = 1; i < count; i++) {
         if (strcmp(words[i], "-t") == 0 && i + 4 < count) {
-            settings.tls = (struct http_tls){words[i + 1], words[i + 2], words[i + 3], policy(words[i + 4])};
+            settings.tls = (struct http_tls){.certificate = words[i + 1],
+                                             .private_key = words[i + 2],
+                                             .trust_anchors = words[i + 3],
+                                             .client_certificate = policy(words[i + 4])};
             i += 4;
         } else if (strcmp(words[i], "-u") == 0 && i + 1 < count) {
             path = words[++i];

@@ -109,6 +109,8 @@ static inline int fixture_make(void **state)
     fixture_certificate("ca", -60, 86400);
     fixture_text("web1.psk", "00112233445566778899aabbccddeeff\n");
     fixture_text("text.psk", "text:correct horse battery staple\n");
+    fixture_text("tickets", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v"
+                            "MDEyMzQ1Njc4OTo7PD0+P0BBQkNERUZHSElKS0xNTk8=\n");
     fixture_write("page.sh", "#!/bin/sh\n", 10, 0755);
     return 0;
 }

@@ -38,7 +38,7 @@ void __wrap_free(void *memory)
 
 static const char text[] =
     "gateway: { name: gw, state-dir: state, domain-side: server }\n"
-    "tls: { certificate: gw.pem, private-key: gw.key, trust-anchors: ca.pem }\n"
+    "tls: { certificate: gw.pem, private-key: gw.key, trust-anchors: ca.pem, ticket-keys-file: tickets }\n"
     "listeners: [ { transports: [udp] }, { transports: [tcp] } ]\n"
     "clients:\n"
     "  - name: a\n"
@@ -81,10 +81,11 @@ static void test_load_survives_every_failing_allocation(void **state)
 static void test_keys_are_cleansed(void **state)
 {
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         struct config *config = fixture_accept(text);
-        const struct config_bytes *key =
-            i == 0 ? &config->clients[0].identities[1].psk_key : &config->upstreams[1].credentials.psk_key;
+        const struct config_bytes *key = i == 0   ? &config->clients[0].identities[1].psk_key
+                                         : i == 1 ? &config->upstreams[1].credentials.psk_key
+                                                  : &config->tls.ticket_keys;
 
         watched = key->at;
         watched_length = key->length;

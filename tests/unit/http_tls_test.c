@@ -11,7 +11,10 @@ static struct client client;
 
 static struct http_tls credentials(enum http_client_certificate policy)
 {
-    return (struct http_tls){pki_server.certificate, pki_server.key, pki_ca.certificate, policy};
+    return (struct http_tls){.certificate = pki_server.certificate,
+                             .private_key = pki_server.key,
+                             .trust_anchors = pki_ca.certificate,
+                             .client_certificate = policy};
 }
 
 static void begin(enum http_client_certificate policy)
@@ -201,6 +204,53 @@ static void test_tickets_count_until_the_credentials_change(void **state)
     ticket = NULL;
 }
 
+/* Whether the last ticket is good after a reload with these. */
+static bool resumes_after(const struct http_tls *tls)
+{
+    char error[256];
+    SSL_SESSION *last = ticket;
+    SSL_SESSION_up_ref(last);
+    assert_int_equal(http_reload_tls(server, tls, error, sizeof error), 0);
+    bool resumed = connect_again(last);
+    SSL_SESSION_free(last);
+    return resumed;
+}
+
+/* A reload stands for another server with the same keys, too: nothing of the old one is left. */
+static void test_tickets_of_shared_keys_count_while_the_anchors_are_the_same(void **state)
+{
+    (void)state;
+    uint8_t keys[2 * 80];
+    char anchors[sizeof pki_folder + 16];
+    snprintf(anchors, sizeof anchors, "%s/anchors.pem", pki_folder);
+    FILE *both = fopen(anchors, "w");
+    append_file(both, pki_ca.certificate);
+    append_file(both, pki_other_ca.certificate);
+    fclose(both);
+    for (size_t i = 0; i < sizeof keys; i++)
+        keys[i] = (uint8_t)i;
+    struct http_tls tls = credentials(HTTP_CLIENT_CERTIFICATE_REQUIRED);
+    tls.ticket_keys = keys;
+    tls.ticket_keys_length = sizeof keys;
+    start_server(&(struct http_settings){.tls = tls});
+    client_open(&client);
+    assert_false(connect_again(NULL));
+    WAIT_FOR(ticket != NULL);
+    assert_true(resumes_after(&tls));
+    tls.ticket_keys = keys + 80; /* another one seals, and opens no other's */
+    tls.ticket_keys_length = 80;
+    assert_false(resumes_after(&tls));
+    tls.ticket_keys = keys;
+    tls.ticket_keys_length = sizeof keys;
+    assert_true(resumes_after(&tls)); /* the second opens */
+    tls.trust_anchors = anchors;
+    assert_false(resumes_after(&tls));
+    assert_true(resumes_after(&tls));
+    unlink(anchors);
+    SSL_SESSION_free(ticket);
+    ticket = NULL;
+}
+
 static void test_a_reload_keeps_connections_and_takes_new_anchors(void **state)
 {
     (void)state;
@@ -281,6 +331,7 @@ int main(void)
         TEST(test_rfc9113_3_2_alpn),
         TEST(test_rfc9113_9_2_versions_and_ciphers),
         TEST(test_tickets_count_until_the_credentials_change),
+        TEST(test_tickets_of_shared_keys_count_while_the_anchors_are_the_same),
         TEST(test_a_reload_keeps_connections_and_takes_new_anchors),
         TEST(test_a_reload_that_fails_changes_nothing),
         TEST(test_credentials_that_cannot_be_used),

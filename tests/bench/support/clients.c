@@ -140,8 +140,11 @@ static void start(struct clients *clients, struct client *client)
         SSL_set_bio(client->ssl, bio, bio);
         SSL_set_mtu(client->ssl, 1400);
     }
-    if (clients->settings.resume) {
-        SSL_SESSION *copy = SSL_SESSION_dup(clients->settings.resume);
+    SSL_SESSION *session = clients->settings.resume;
+    if (clients->settings.former)
+        session = SSL_get0_session(clients->settings.former->all[client - clients->all].ssl);
+    if (session) {
+        SSL_SESSION *copy = SSL_SESSION_dup(session);
         SSL_set_session(client->ssl, copy);
         SSL_SESSION_free(copy);
     }
@@ -371,6 +374,15 @@ void clients_storm(struct clients *clients, double seconds, struct storm *storm)
 SSL_SESSION *clients_session(struct clients *clients)
 {
     return SSL_get1_session(clients->all[0].ssl);
+}
+
+size_t clients_resumed(const struct clients *clients)
+{
+    size_t resumed = 0;
+
+    for (size_t i = 0; i < clients->settings.count; i++)
+        resumed += SSL_session_reused(clients->all[i].ssl) == 1;
+    return resumed;
 }
 
 void clients_close(struct clients *clients)

@@ -22,7 +22,9 @@ struct clients_settings {
     size_t count;
     size_t together;       /* handshakes under way at once */
     const struct pki *pki; /* NULL: PSK */
-    SSL_SESSION *resume;   /* NULL: full handshakes */
+    SSL_SESSION *resume;   /* of all; NULL: full handshakes, unless */
+    /* each resumes what the client of its number has here, which has been answered once; NULL: none */
+    const struct clients *former;
     /* Code, options and payload (RFC 7252 section 3) of the numberth request of a client; returns their length.
      * NULL: GET /x. */
     size_t (*request)(const void *arg, size_t client, unsigned number, uint8_t to[CLIENTS_REQUEST_MAX]);
@@ -48,6 +50,9 @@ void clients_storm(struct clients *clients, double seconds, struct storm *storm)
 
 /* A session of the first client to resume, or NULL. */
 SSL_SESSION *clients_session(struct clients *clients);
+
+/* How many handshakes were resumed ones. */
+size_t clients_resumed(const struct clients *clients);
 
 void clients_close(struct clients *clients);
 

@@ -12,16 +12,19 @@
 
 #include "tests/bench/support/requests.h"
 
-#define CONFIGURATION                                                                                                 \
-    "gateway: {name: gw.example, domain-side: server, state-dir: state}\n"                                            \
-    "listeners: [{address: 127.0.0.1, port: %u, transports: [udp, tcp]}]\n"                                           \
-    "clients:\n"                                                                                                      \
-    "- {name: bench, identities: [{psk: bench, key-file: bench.psk}], scopes: {prefixes: ['" REQUESTS_PREFIX "']},\n" \
-    "   limits: {mitigations: 1000000, requests-per-second: 1000000, cuids: 1000000}}\n"                              \
-    "limits: {sessions: 200000, handshakes: 100000, handshakes-per-source: 100000, requests-per-source: 1000000,\n"   \
-    "   mitigations: 1000000}\n"                                                                                      \
-    "log: {level: error}\n"                                                                                           \
+#define CONFIGURATION                                                                                               \
+    "gateway: {name: gw.example, domain-side: server, state-dir: state}\n"                                          \
+    "listeners: [{address: 127.0.0.1, port: %u, transports: [udp, tcp]}]\n"                                         \
+    "clients:\n"                                                                                                    \
+    "- {name: bench, identities: [{psk: bench, key-file: bench.psk}%s], scopes: {prefixes: ['" REQUESTS_PREFIX      \
+    "']},\n"                                                                                                        \
+    "   limits: {mitigations: 1000000, requests-per-second: 1000000, cuids: 1000000}}\n"                            \
+    "limits: {sessions: 200000, handshakes: 100000, handshakes-per-source: 100000, requests-per-source: 1000000,\n" \
+    "   mitigations: 1000000}\n"                                                                                    \
+    "log: {level: error}\n"                                                                                         \
     "admin: {metrics: '127.0.0.1:%u'}\n"
+#define TLS "tls: {certificate: %s, private-key: %s, trust-anchors: %s"
+#define CERTIFICATE ", {san: " PKI_CLIENT_NAME "}"
 #define UPSTREAM                                                                                                     \
     "upstreams: [{name: up, servers: [{host: dots.example, port: %u, addresses: [127.0.0.1]}], transports: [udp],\n" \
     "   identity: client, credentials: {psk: gateway, key-file: bench.psk}}]\n"
@@ -61,6 +64,23 @@ static void find_program(struct gateway *gateway)
 
 void gateway_make(struct gateway *gateway, uint16_t upstream)
 {
+    gateway_make_tls(gateway, upstream, NULL, NULL);
+}
+
+static void write_tls(const struct gateway *gateway, FILE *file, const struct pki *pki, const char *ticket_keys)
+{
+    fprintf(file, TLS, pki->server, pki->server_key, pki->ca);
+    if (ticket_keys) {
+        FILE *keys = create(gateway, "tickets");
+        fputs(ticket_keys, keys);
+        fclose(keys);
+        fputs(", ticket-keys-file: tickets", file);
+    }
+    fputs("}\n", file);
+}
+
+void gateway_make_tls(struct gateway *gateway, uint16_t upstream, const struct pki *pki, const char *ticket_keys)
+{
     FILE *file;
 
     find_program(gateway);
@@ -75,7 +95,9 @@ void gateway_make(struct gateway *gateway, uint16_t upstream)
     fputc('\n', file);
     fclose(file);
     file = create(gateway, "dotsgw.yaml");
-    fprintf(file, CONFIGURATION, gateway->port, gateway->metrics);
+    fprintf(file, CONFIGURATION, gateway->port, pki ? CERTIFICATE : "", gateway->metrics);
+    if (pki)
+        write_tls(gateway, file, pki, ticket_keys);
     if (upstream)
         fprintf(file, UPSTREAM, upstream);
     else

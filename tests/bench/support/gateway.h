@@ -19,6 +19,8 @@ struct gateway {
 /* upstream: port of the DOTS server behind it, over DTLS; 0: it is a server itself, and tells a program that does
  * nothing. Without starting it. */
 void gateway_make(struct gateway *gateway, uint16_t upstream);
+/* The client has the certificate of pki as well; ticket_keys: the text of tls.ticket-keys-file, or NULL. */
+void gateway_make_tls(struct gateway *gateway, uint16_t upstream, const struct pki *pki, const char *ticket_keys);
 void gateway_start(struct gateway *gateway); /* returns when it listens */
 void gateway_stop(const struct gateway *gateway, int signal);
 void gateway_remove(const struct gateway *gateway);

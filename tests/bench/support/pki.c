@@ -82,7 +82,7 @@ void pki_make(struct pki *pki)
     snprintf(pki->client_key, sizeof(pki->client_key), "%s/client.key", pki->folder);
     write_files(ca, key, pki->ca, NULL);
     make_below("server", "DNS:" PKI_SERVER_NAME ",IP:127.0.0.1", ca, key, pki->server, pki->server_key);
-    make_below("client", "DNS:client.example", ca, key, pki->client, pki->client_key);
+    make_below("client", "DNS:" PKI_CLIENT_NAME, ca, key, pki->client, pki->client_key);
     X509_free(ca);
     EVP_PKEY_free(key);
 }

@@ -7,6 +7,7 @@ struct pki {
 };
 
 #define PKI_SERVER_NAME "dots.example"
+#define PKI_CLIENT_NAME "client.example"
 
 /* Ends the program when it cannot. */
 void pki_make(struct pki *pki);
