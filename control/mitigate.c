@@ -97,6 +97,21 @@ static void complain(int option, const char *value)
     }
 }
 
+static void tell(const json_t *answer)
+{
+    const json_t *replaced = json_object_get(answer, "replaced"), *mid;
+    json_int_t accepted = json_integer_value(json_object_get(answer, "mid"));
+    size_t index;
+
+    printf("accepted as mid %" JSON_INTEGER_FORMAT "; dotsgwctl withdraw %" JSON_INTEGER_FORMAT " ends it\n", accepted,
+           accepted);
+    json_array_foreach(replaced, index, mid)
+    {
+        printf("mid %" JSON_INTEGER_FORMAT " has ended: this one overlaps it, and takes its place\n",
+               json_integer_value(mid));
+    }
+}
+
 enum control_exit mitigate(const struct control *control, int argc, char **argv)
 {
     static const struct option options[] = {{"port", required_argument, NULL, 'p'},
@@ -130,8 +145,7 @@ enum control_exit mitigate(const struct control *control, int argc, char **argv)
     if (result == EXIT_GOOD && control->json)
         json_dumpf(answer, stdout, JSON_INDENT(2)), putchar('\n');
     else if (result == EXIT_GOOD)
-        printf("accepted as mid %" JSON_INTEGER_FORMAT "; dotsgwctl withdraw %" JSON_INTEGER_FORMAT " ends it\n",
-               json_integer_value(json_object_get(answer, "mid")), json_integer_value(json_object_get(answer, "mid")));
+        tell(answer);
     json_decref(answer);
     return result;
 }

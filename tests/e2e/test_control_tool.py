@@ -99,6 +99,27 @@ def test_tables_show_what_is_asked_for(common, asked):
     assert "\n  for 198.51.100.1/32, protocol 6, port 80-81 443\n" in bundles
 
 
+def test_what_a_request_takes_the_place_of_is_told(common, asked):
+    """It may be narrower: then less is protected than before."""
+    wide, other = asked("198.51.100.0/24"), asked("192.0.2.1")
+    ready = asked("198.51.100.0/25", "--preconfigured")
+    said = common.text("mitigate", "198.51.100.7")
+    narrow = wide + 3
+    assert said == (
+        f"accepted as mid {narrow}; dotsgwctl withdraw {narrow} ends it\n"
+        f"mid {wide} has ended: this one overlaps it, and takes its place\n"
+    )
+    live = {each["mid"] for each in common.mitigations() if each["state"] == "live"}
+    assert live == {other, ready, narrow}
+    answers = []
+    for words in (["198.51.100.6/31", "192.0.2.0/24"], ["198.51.100.7", "--preconfigured"], ["203.0.113.77"]):
+        answers.append(common.json("mitigate", *words))
+    assert [sorted(each.get("replaced", [])) for each in answers] == [[other, narrow], [ready], []]
+    assert "replaced" not in answers[2]
+    for each in answers:
+        common.text("-y", "withdraw", str(each["mid"]))
+
+
 def test_cdid_is_shown_where_there_is_one(make_server, make_client, pki):
     """Else `activate CDID CUID/MID` could not be written."""
     entry = standard_clients(pki)
