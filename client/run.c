@@ -109,7 +109,8 @@ static void answered(void *arg, enum link_result result, const struct dots_respo
     }
     status = client_show(run->options, response);
     run->notifications++;
-    if (!observe || DOTS_CODE_CLASS(response->code) != 2 || run->notifications == run->options->count)
+    /* SIGPIPE is ignored because of sockets: `observe | head -1` ends here. */
+    if (!observe || DOTS_CODE_CLASS(response->code) != 2 || run->notifications == run->options->count || ferror(stdout))
         end(run, status);
     else
         uv_timer_stop(&run->timer);

@@ -1,6 +1,7 @@
 /* show: answers for people and programs. */
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,9 +84,11 @@ static int show_body(const struct dots_response *response)
         return CLIENT_LOCAL;
     }
     printf("%s\n", text);
-    fflush(stdout);
     free(text);
-    return CLIENT_OK;
+    if (fflush(stdout) == 0)
+        return CLIENT_OK;
+    fprintf(stderr, "dots-client: standard output cannot be written: %s\n", strerror(errno));
+    return CLIENT_LOCAL;
 }
 
 int client_show(const struct client_options *options, const struct dots_response *response)

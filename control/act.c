@@ -14,7 +14,7 @@ bool ask(const struct control *control, const char *question)
     if (control->yes)
         return true;
     if (!isatty(STDIN_FILENO)) {
-        fprintf(stderr, "dotsgwctl: %s: there is nobody to ask; give -y to do it\n", question);
+        fprintf(stderr, "dotsgwctl: %s There is nobody to ask: give -y to do it\n", question);
         return false;
     }
     fprintf(stderr, "%s [y/N] ", question);
@@ -77,7 +77,7 @@ enum control_exit activate(const struct control *control, int argc, char **argv)
 
     if (!body)
         return EXIT_USAGE;
-    if (!ask(control, "activate this preconfigured mitigation? Others of its client that overlap it end")) {
+    if (!ask(control, "activate this preconfigured mitigation, and end others of its client that overlap it?")) {
         json_decref(body);
         return EXIT_DECLINED;
     }
@@ -91,6 +91,10 @@ enum control_exit recurse(const struct control *control, int argc, char **argv)
 
     if (!body)
         return EXIT_USAGE;
+    if (!on && !ask(control, "end what upstreams do for this mitigation?")) {
+        json_decref(body);
+        return EXIT_DECLINED;
+    }
     json_object_set_new(body, "on", json_boolean(on));
     return act(control, "POST", "/recursion", body, on ? "upstreams are asked to help" : "upstreams are let go");
 }
@@ -103,7 +107,7 @@ enum control_exit mitigator_status(const struct control *control, int argc, char
 
     (void)argc;
     if (end == argv[1] || *end || job < 0) {
-        fputs("dotsgwctl: ID is the number of a job, as the log and `dotsgwctl bundles` show it\n", stderr);
+        fputs("dotsgwctl: JOB is the number of a job, as the log and `dotsgwctl bundles` show it\n", stderr);
         return EXIT_USAGE;
     }
     code = strtoll(argv[2], &end, 10);

@@ -81,6 +81,49 @@ static char *with_client(const char *path, int argc, char **argv)
     return whole;
 }
 
+/* A name that was mistyped is not the same as a client of which there is nothing. The operators and the detectors are
+ * clients without being in the configuration. */
+static enum control_exit check_client(const struct control *control, const char *name)
+{
+    json_t *answer, *client;
+    enum control_exit result = request(control, "GET", "/clients", NULL, &answer);
+    bool known = strcmp(name, "the operators") == 0 || strcmp(name, "the detectors") == 0;
+    size_t index;
+
+    json_array_foreach(json_object_get(answer, "clients"), index, client)
+    {
+        const char *text = json_string_value(json_object_get(client, "name"));
+
+        known = known || (text && strcmp(text, name) == 0);
+    }
+    json_decref(answer);
+    if (result != EXIT_GOOD || known)
+        return result;
+    fprintf(stderr, "dotsgwctl: there is no client %s; `dotsgwctl clients` lists them\n", name);
+    return EXIT_REFUSED;
+}
+
+/* A list, or what is in it of one client. */
+static enum control_exit show_of_client(const struct control *control, int argc, char **argv, const char *path,
+                                        const struct column *columns)
+{
+    char *whole = with_client(path, argc, argv);
+    json_t *answer;
+    enum control_exit result = whole ? request(control, "GET", whole, NULL, &answer) : EXIT_USAGE;
+
+    free(whole);
+    if (result != EXIT_GOOD)
+        return result;
+    if (argc == 3 && json_array_size(json_object_get(answer, path + 1)) == 0)
+        result = check_client(control, argv[2]);
+    if (result == EXIT_GOOD && control->json)
+        print_json(answer);
+    else if (result == EXIT_GOOD)
+        table_print(json_object_get(answer, path + 1), columns);
+    json_decref(answer);
+    return result;
+}
+
 static enum control_exit sessions(const struct control *control, int argc, char **argv)
 {
     static const struct column columns[] = {{"CLIENT", "client", false},     {"PEER", "peer", false},
@@ -88,11 +131,8 @@ static enum control_exit sessions(const struct control *control, int argc, char 
                                             {"UP-S", "up-seconds", true},    {"SILENT-S", "silent-seconds", true},
                                             {"RTT-MS", "rtt-ms", true},      {"OBSERVES", "observers", true},
                                             {"HEARS-US", "hears-us", false}, {0}};
-    char *path = with_client("/sessions", argc, argv);
-    enum control_exit result = path ? show(control, path, "sessions", columns) : EXIT_USAGE;
 
-    free(path);
-    return result;
+    return show_of_client(control, argc, argv, "/sessions", columns);
 }
 
 static enum control_exit upstreams(const struct control *control, int argc, char **argv)
@@ -122,13 +162,31 @@ static enum control_exit attacks(const struct control *control, int argc, char *
                                             {"ACCEPTED", "accepted", false},
                                             {0}};
 
+    json_t *answer, *list;
+    enum control_exit result = request(control, "GET", "/attacks", NULL, &answer);
+    json_int_t count;
+
     (void)argc, (void)argv;
-    return show(control, "/attacks", "attacks", columns);
+    if (result != EXIT_GOOD)
+        return result;
+    list = json_object_get(answer, "attacks");
+    count = json_integer_value(json_object_get(answer, "attack-count"));
+    if (control->json)
+        print_json(answer);
+    else
+        table_print(list, columns);
+    if (count > (json_int_t)json_array_size(list))
+        fprintf(stderr,
+                "dotsgwctl: these are %zu of %" JSON_INTEGER_FORMAT "; those whose rules have fired come first\n",
+                json_array_size(list), count);
+    json_decref(answer);
+    return result;
 }
 
 static enum control_exit mitigations(const struct control *control, int argc, char **argv)
 {
     static const struct column columns[] = {{"CLIENT", "client", false},
+                                            {"CDID", "?cdid", false},
                                             {"CUID", "cuid", false},
                                             {"MID", "mid", true},
                                             {"STATE", "state", false},
@@ -137,40 +195,54 @@ static enum control_exit mitigations(const struct control *control, int argc, ch
                                             {"LIFETIME", "lifetime", true},
                                             {"BYTES", "bytes-dropped", true},
                                             {"PREFIXES", "target-prefix", false},
-                                            {"NAMES", "target-fqdn", false},
+                                            {"NAMES", "target-fqdn+target-uri+alias-name", false},
+                                            {"PROTOCOLS", "?target-protocol", false},
+                                            {"PORTS", "?target-port-range", false},
                                             {0}};
-    char *path = with_client("/mitigations", argc, argv);
-    enum control_exit result = path ? show(control, path, "mitigations", columns) : EXIT_USAGE;
 
-    free(path);
-    return result;
+    return show_of_client(control, argc, argv, "/mitigations", columns);
+}
+
+static void print_member(const json_t *member)
+{
+    const json_t *cdid = json_object_get(member, "cdid");
+
+    fputs("  - client ", stdout);
+    text_print(stdout, json_string_value(json_object_get(member, "client")));
+    fputs(", ", stdout);
+    if (json_string_length(cdid) > 0) {
+        text_print(stdout, json_string_value(cdid));
+        putchar(' ');
+    }
+    text_print(stdout, json_string_value(json_object_get(member, "cuid")));
+    printf("/%" JSON_INTEGER_FORMAT "\n", json_integer_value(json_object_get(member, "mid")));
 }
 
 static void print_bundle(const json_t *bundle)
 {
-    const json_t *member, *prefixes = json_object_get(json_object_get(bundle, "scope"), "target-prefix"), *prefix;
-    const json_t *refusal = json_object_get(bundle, "refusal");
+    const json_t *member, *scope = json_object_get(bundle, "scope"), *refusal = json_object_get(bundle, "refusal");
+    json_int_t mid = json_integer_value(json_object_get(bundle, "mid"));
     size_t index;
 
-    printf("%s %s %s %" JSON_INTEGER_FORMAT ": %s, %s\n  for", json_string_value(json_object_get(bundle, "kind")),
-           json_string_value(json_object_get(bundle, "target")),
-           json_integer_value(json_object_get(bundle, "mid")) ? "mid" : "job",
-           json_integer_value(json_object_get(bundle, "mid")) ? json_integer_value(json_object_get(bundle, "mid"))
-                                                              : json_integer_value(json_object_get(bundle, "id")),
+    printf("%s ", json_string_value(json_object_get(bundle, "kind")));
+    text_print(stdout, json_string_value(json_object_get(bundle, "target")));
+    printf(" %s %" JSON_INTEGER_FORMAT ": %s, %s\n  for", mid ? "mid" : "job",
+           mid ? mid : json_integer_value(json_object_get(bundle, "id")),
            json_string_value(json_object_get(bundle, "state")), json_string_value(json_object_get(bundle, "status")));
-    json_array_foreach(prefixes, index, prefix)
-    {
-        printf(" %s", json_string_value(prefix));
-    }
+    table_entries(scope, "target-prefix+target-fqdn+target-uri+alias-name");
+    if (json_object_get(scope, "target-protocol"))
+        fputs(", protocol", stdout);
+    table_entries(scope, "target-protocol");
+    if (json_object_get(scope, "target-port-range"))
+        fputs(", port", stdout);
+    table_entries(scope, "target-port-range");
     printf("\n  because %s\n", json_string_value(json_object_get(bundle, "why")));
-    if (refusal)
-        printf("  refused: %" JSON_INTEGER_FORMAT " %s\n", json_integer_value(json_object_get(refusal, "code")),
-               json_string_value(json_object_get(refusal, "reason")));
-    json_array_foreach(json_object_get(bundle, "members"), index, member)
-    {
-        printf("  - client %s, %s/%" JSON_INTEGER_FORMAT "\n", json_string_value(json_object_get(member, "client")),
-               json_string_value(json_object_get(member, "cuid")), json_integer_value(json_object_get(member, "mid")));
+    if (refusal) {
+        printf("  refused: %" JSON_INTEGER_FORMAT " ", json_integer_value(json_object_get(refusal, "code")));
+        text_print(stdout, json_string_value(json_object_get(refusal, "reason")));
+        putchar('\n');
     }
+    json_array_foreach(json_object_get(bundle, "members"), index, member) print_member(member);
 }
 
 static enum control_exit bundles(const struct control *control, int argc, char **argv)
@@ -207,16 +279,18 @@ static void print_event(const struct control *control, const char *text, size_t 
     if (!event) {
         printf("%.*s\n", (int)length, text);
     } else if (json_object_get(event, "message")) {
-        printf("%-8s %s: %s\n", json_string_value(json_object_get(event, "level")),
-               json_string_value(json_object_get(event, "event")),
-               json_string_value(json_object_get(event, "message")));
+        printf("%-8s %s: ", json_string_value(json_object_get(event, "level")),
+               json_string_value(json_object_get(event, "event")));
+        text_print(stdout, json_string_value(json_object_get(event, "message")));
+        putchar('\n');
     } else {
         printf("%s", json_string_value(json_object_get(event, "event")));
         json_object_foreach(event, name, value)
         {
-            if (strcmp(name, "event") != 0 && json_is_string(value))
-                printf(" %s=%s", name, json_string_value(value));
-            else if (json_is_integer(value))
+            if (strcmp(name, "event") != 0 && json_is_string(value)) {
+                printf(" %s=", name);
+                text_print(stdout, json_string_value(value));
+            } else if (json_is_integer(value))
                 printf(" %s=%" JSON_INTEGER_FORMAT, name, json_integer_value(value));
         }
         putchar('\n');
@@ -272,7 +346,7 @@ void command_usage(void)
     for (const struct command *command = commands; command->name; command++)
         printf("  %-16s %-20s %s\n", command->name, command->arguments, command->text);
     puts("\nID is CUID/MID, as mitigations shows them. Exit codes: 0 done; 1 refused by the gateway; 2 wrong command\n"
-         "line; 3 no gateway there; 4 declined.");
+         "line; 3 no gateway there; 4 declined; 5 the output cannot be written.");
 }
 
 enum control_exit command_run(const struct control *control, int argc, char **argv)

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #define SOCKET_DEFAULT "/run/dotsgw/admin.sock"
 
@@ -18,6 +19,7 @@ enum control_exit {
     EXIT_USAGE = 2,       /* the command line is wrong */
     EXIT_UNREACHABLE = 3, /* no gateway there, or no permission */
     EXIT_DECLINED = 4,    /* the operator said no */
+    EXIT_OUTPUT = 5,      /* what there was to say could not be written */
 };
 
 struct control {
@@ -31,17 +33,25 @@ struct control {
 /* One request; body (NULL: none) is borrowed. EXIT_GOOD with *answer (to be decref'd), else the error is printed. */
 enum control_exit request(const struct control *control, const char *method, const char *path, const json_t *body,
                           json_t **answer);
-/* A stream: each line as it comes, until the gateway ends it. */
+/* A stream: each line as it comes, until the gateway ends it, or standard output takes no more. */
 enum control_exit request_stream(const struct control *control, const char *path,
                                  void (*line)(const struct control *control, const char *text, size_t length));
+/* What standard output has not taken, for example because a disk is full. */
+enum control_exit output_check(void);
 
 /* ---- table.c ---- */
 
 struct column {
     const char *title;
-    const char *member; /* of each object: text, number, boolean, list of texts, or missing */
-    bool right;         /* numbers */
+    /* Of each object: text, number, boolean, list of texts, numbers or ranges of ports, or missing. "A+B" is what is in
+     * the lists of both; "?A" is left out when nobody has it. */
+    const char *member;
+    bool right; /* numbers */
 };
+/* What a terminal would obey instead of show becomes dots: names and reasons come from elsewhere. */
+void text_print(FILE *file, const char *text);
+/* All entries of the lists of a member, as above, apart by a blank. */
+void table_entries(const json_t *object, const char *member);
 void table_print(const json_t *list, const struct column *columns);
 /* An object, one member a line. */
 void table_object(const json_t *object);

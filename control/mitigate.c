@@ -82,6 +82,36 @@ static int take_option(json_t *body, int option, const char *value)
     }
 }
 
+static void complain(int option, const char *value)
+{
+    static const struct {
+        int option;
+        const char *name, *expected;
+    } known[] = {{'p', "port", "a port from 0 to 65535, or two as in 8000-8080"},
+                 {'P', "protocol", "tcp, udp or a number from 0 to 255"},
+                 {'l', "lifetime", "a number of seconds; -1 is no end"}};
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (known[i].option == option)
+            fprintf(stderr, "dotsgwctl: --%s %s: expected %s\n", known[i].name, value, known[i].expected);
+    }
+}
+
+static void tell(const json_t *answer)
+{
+    const json_t *replaced = json_object_get(answer, "replaced"), *mid;
+    json_int_t accepted = json_integer_value(json_object_get(answer, "mid"));
+    size_t index;
+
+    printf("accepted as mid %" JSON_INTEGER_FORMAT "; dotsgwctl withdraw %" JSON_INTEGER_FORMAT " ends it\n", accepted,
+           accepted);
+    json_array_foreach(replaced, index, mid)
+    {
+        printf("mid %" JSON_INTEGER_FORMAT " has ended: this one overlaps it, and takes its place\n",
+               json_integer_value(mid));
+    }
+}
+
 enum control_exit mitigate(const struct control *control, int argc, char **argv)
 {
     static const struct option options[] = {{"port", required_argument, NULL, 'p'},
@@ -95,8 +125,12 @@ enum control_exit mitigate(const struct control *control, int argc, char **argv)
 
     optind = 0;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == '?' || take_option(body, option, optarg) != 0)
+        if (option == '?') {
             bad = 1;
+        } else if (take_option(body, option, optarg) != 0) {
+            complain(option, optarg ? optarg : "");
+            bad = 1;
+        }
     }
     for (int i = optind; i < argc; i++)
         bad |= add_target(body, argv[i]) != 0;
@@ -111,8 +145,7 @@ enum control_exit mitigate(const struct control *control, int argc, char **argv)
     if (result == EXIT_GOOD && control->json)
         json_dumpf(answer, stdout, JSON_INDENT(2)), putchar('\n');
     else if (result == EXIT_GOOD)
-        printf("accepted as mid %" JSON_INTEGER_FORMAT "; dotsgwctl withdraw %" JSON_INTEGER_FORMAT " ends it\n",
-               json_integer_value(json_object_get(answer, "mid")), json_integer_value(json_object_get(answer, "mid")));
+        tell(answer);
     json_decref(answer);
     return result;
 }

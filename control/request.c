@@ -1,6 +1,7 @@
 /* request: HTTP over the control socket. */
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #define PATIENCE_S 60L
 
 struct gathered {
+    CURL *curl;
     char *at;
     size_t length, size;
     const struct control *control;
@@ -56,25 +58,52 @@ static size_t gather(char *data, size_t one, size_t count, void *arg)
 {
     struct gathered *gathered = arg;
     size_t length = one * count;
+    long status = 0;
 
     if (grow(gathered, length) != 0)
         return 0;
     memcpy(gathered->at + gathered->length, data, length);
     gathered->length += length;
-    if (gathered->line)
+    curl_easy_getinfo(gathered->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (gathered->line && status == 200)
         tell_lines(gathered);
-    return length;
+    return ferror(stdout) ? 0 : length;
 }
 
-static void tell_unreachable(const struct control *control, CURLcode code)
+static void tell_unreachable(const struct control *control, CURLcode code, int error)
 {
-    if (code == CURLE_COULDNT_CONNECT)
+    const char *socket = control->socket;
+
+    if (code == CURLE_COULDNT_CONNECT && (error == EACCES || error == EPERM))
+        fprintf(
+            stderr,
+            "dotsgwctl: %s: you have no permission to write to this socket; be root, or in the group that owns it\n",
+            socket);
+    else if (code == CURLE_COULDNT_CONNECT && error == ENOENT)
         fprintf(stderr,
-                "dotsgwctl: cannot connect to %s: is dotsgw running, has its configuration admin.socket with this "
-                "path, and may you write to the file?\n",
-                control->socket);
+                "dotsgwctl: there is no socket %s: is dotsgw running, and has its configuration admin.socket with this "
+                "path?\n",
+                socket);
+    else if (code == CURLE_COULDNT_CONNECT)
+        fprintf(stderr, "dotsgwctl: nobody listens at %s (%s): is dotsgw running?\n", socket,
+                error ? strerror(error) : curl_easy_strerror(code));
+    else if (code == CURLE_OPERATION_TIMEDOUT)
+        fprintf(stderr, "dotsgwctl: dotsgw at %s does not answer; `systemctl status dotsgw` says how it is\n", socket);
     else
-        fprintf(stderr, "dotsgwctl: %s: %s\n", control->socket, curl_easy_strerror(code));
+        fprintf(stderr, "dotsgwctl: %s: %s\n", socket, curl_easy_strerror(code));
+}
+
+enum control_exit output_check(void)
+{
+    bool failed = ferror(stdout);
+
+    if (fflush(stdout) != 0)
+        fprintf(stderr, "dotsgwctl: standard output cannot be written: %s\n", strerror(errno));
+    else if (failed)
+        fputs("dotsgwctl: standard output cannot be written\n", stderr);
+    else
+        return EXIT_GOOD;
+    return EXIT_OUTPUT;
 }
 
 /* The answer is in gathered, and its code in *status. */
@@ -83,14 +112,17 @@ static enum control_exit perform(const struct control *control, const char *meth
 {
     CURL *curl = curl_easy_init();
     struct curl_slist *header = curl_slist_append(NULL, "Content-Type: application/json");
-    char url[1024];
+    char *url = NULL;
+    long error = 0;
     CURLcode code = CURLE_OUT_OF_MEMORY;
 
-    if (curl && header && snprintf(url, sizeof(url), "http://dotsgw%s", path) < (int)sizeof(url)) {
+    gathered->curl = curl;
+    if (curl && header && asprintf(&url, "http://dotsgw%s", path) >= 0) {
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, control->socket);
         curl_easy_setopt(curl, CURLOPT_URL, url);
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
         curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+        curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L); /* else SIGPIPE is ignored, and `watch | head -1` never ends */
         curl_easy_setopt(curl, CURLOPT_HTTPHEADER, header);
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, gather);
         curl_easy_setopt(curl, CURLOPT_WRITEDATA, gathered);
@@ -101,12 +133,16 @@ static enum control_exit perform(const struct control *control, const char *meth
             curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
         code = curl_easy_perform(curl);
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
+        curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &error);
+        free(url);
     }
     curl_slist_free_all(header);
     curl_easy_cleanup(curl);
     if (code == CURLE_OK)
         return EXIT_GOOD;
-    tell_unreachable(control, code);
+    if (ferror(stdout))
+        return EXIT_OUTPUT; /* main says why */
+    tell_unreachable(control, code, (int)error);
     return EXIT_UNREACHABLE;
 }
 
@@ -118,10 +154,13 @@ static void tell_refusal(const struct control *control, const json_t *answer, lo
         json_dumpf(answer, stdout, JSON_INDENT(2));
         putchar('\n');
     }
-    if (reason)
-        fprintf(stderr, "dotsgwctl: %s\n", reason);
-    else
+    if (reason) {
+        fputs("dotsgwctl: ", stderr);
+        text_print(stderr, reason);
+        fputc('\n', stderr);
+    } else {
         fprintf(stderr, "dotsgwctl: the gateway answered with status %ld\n", status);
+    }
 }
 
 enum control_exit request(const struct control *control, const char *method, const char *path, const json_t *body,
@@ -155,9 +194,13 @@ enum control_exit request_stream(const struct control *control, const char *path
     long status = 0;
     enum control_exit result = perform(control, "GET", path, NULL, &gathered, &status);
 
+    if (result == EXIT_GOOD && status != 200) {
+        json_t *answer = json_loadb(gathered.at ? gathered.at : "", gathered.length, 0, NULL);
+
+        tell_refusal(control, answer, status);
+        json_decref(answer);
+        result = EXIT_REFUSED;
+    }
     free(gathered.at);
-    if (result != EXIT_GOOD || status == 200)
-        return result;
-    fprintf(stderr, "dotsgwctl: the gateway answered with status %ld\n", status);
-    return EXIT_REFUSED;
+    return result;
 }

@@ -31,23 +31,38 @@ struct held *held_begin(struct call *call, uint32_t mid)
     return held;
 }
 
-struct http_exchange *held_end(struct admin *admin, void *wanted, uint32_t *mid)
+/* Out of the list; NULL: this is not one of them. */
+static struct held *held_take(struct admin *admin, const void *wanted)
 {
-    struct http_exchange *exchange;
     struct held *held;
 
     TAILQ_FOREACH(held, &admin->held, entry)
     {
         if (held != wanted)
             continue;
-        exchange = held->exchange;
-        *mid = held->mid;
         TAILQ_REMOVE(&admin->held, held, entry);
         admin->held_count--;
-        free(held);
-        return exchange;
+        return held;
     }
     return NULL;
+}
+
+static void held_free(struct held *held)
+{
+    json_decref(held->replaced);
+    free(held);
+}
+
+struct http_exchange *held_end(struct admin *admin, void *wanted, uint32_t *mid)
+{
+    struct held *held = held_take(admin, wanted);
+    struct http_exchange *exchange = held ? held->exchange : NULL;
+
+    if (!held)
+        return NULL;
+    *mid = held->mid;
+    held_free(held);
+    return exchange;
 }
 
 static const char *conflict_text(const struct relay_answer *answer)
@@ -63,18 +78,19 @@ static const char *conflict_text(const struct relay_answer *answer)
 
 bool admin_answer(struct admin *admin, void *wanted, const struct relay_answer *answer)
 {
-    uint32_t mid = 0;
-    struct http_exchange *exchange = admin ? held_end(admin, wanted, &mid) : NULL;
+    struct held *held = admin ? held_take(admin, wanted) : NULL;
     unsigned status = answer->code == 400 || answer->code == 403 || answer->code == 409 ? (unsigned)answer->code : 503;
 
-    if (!exchange)
+    if (!held)
         return false;
     if (answer->code / 100 == 2)
-        reply_json(exchange, answer->code == 201 ? 201 : 200,
-                   json_pack("{s:I, s:s}", "mid", (json_int_t)mid, "cuid", OPERATORS_CUID));
+        reply_json(held->exchange, answer->code == 201 ? 201 : 200,
+                   json_pack("{s:I, s:s, s:O*}", "mid", (json_int_t)held->mid, "cuid", OPERATORS_CUID, "replaced",
+                             held->replaced));
     else
-        reply_error(exchange, status, "mid %u: %s", mid,
+        reply_error(held->exchange, status, "mid %u: %s", held->mid,
                     answer->diagnostic ? answer->diagnostic : conflict_text(answer));
+    held_free(held);
     return true;
 }
 
@@ -107,6 +123,42 @@ static uint32_t next_mid(struct admin *admin)
         relay_mitigation_each(requester, highest, &mid);
     admin->last_mid = (mid > admin->last_mid ? mid : admin->last_mid) + 1;
     return admin->last_mid;
+}
+
+struct replaces {
+    const struct wire_scope *scope; /* of the new one */
+    int64_t now;
+    json_t *mids; /* NULL: none, or out of memory */
+};
+
+static int replaced(void *arg, const struct mitigation *mitigation)
+{
+    struct replaces *replaces = arg;
+    struct mitigation_view view;
+    struct wire_scope scope;
+
+    mitigation_view(mitigation, &view);
+    mitigation_represent(mitigation, replaces->now, MITIGATION_CONFIG, &scope);
+    if (strcmp(view.state, "live") != 0 || mitigation_trigger(mitigation) != replaces->scope->trigger ||
+        !scope_overlap(&scope.target, &replaces->scope->target))
+        return 0;
+    if (!replaces->mids)
+        replaces->mids = json_array();
+    json_array_append_new(replaces->mids, json_integer(mitigation_mid(mitigation)));
+    return 0;
+}
+
+/* The mids of those whose place a new one takes when it is accepted, because it has a higher mid and overlaps them
+ * (RFC 9132 section 4.4.1.3): it may be narrower, and whoever asks for it must know. */
+static json_t *replaced_by(const struct call *call, const struct wire_scope *scope)
+{
+    const struct admin_settings *settings = &call->admin->settings;
+    struct requester *requester = relay_requester_find(settings->relay, operators.cdid, operators.cuid);
+    struct replaces replaces = {.scope = scope, .now = settings->now()};
+
+    if (requester)
+        relay_mitigation_each(requester, replaced, &replaces);
+    return replaces.mids;
 }
 
 /* The body as the message of a client, so that it is checked like one. NULL when it was refused. */
@@ -160,6 +212,7 @@ void act_mitigate(struct call *call)
     put.mid = next_mid(call->admin);
     put.exchange = held_begin(call, put.mid);
     if (put.exchange) {
+        ((struct held *)put.exchange)->replaced = replaced_by(call, scope);
         put.requester.request = log_request();
         log_notice("operator-mitigate", LOG_REQUEST " mid %u, by %s", put.requester.request, put.mid,
                    call->request->peer->text);

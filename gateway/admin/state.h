@@ -19,6 +19,7 @@ struct held {
     struct http_exchange *exchange;
     struct admin *admin;
     uint32_t mid;
+    json_t *replaced; /* mids of which it takes the place; NULL: none */
     TAILQ_ENTRY(held) entry;
 };
 

@@ -114,6 +114,18 @@ class Deployment:
         assert done.returncode == 0, done.stderr
         return done.stdout.decode()
 
+    def page(self, path=""):
+        """What the port for people says, where each deployment has it."""
+        done = run([*self.namespace.within, "curl", "-fsS", f"http://127.0.0.1:9646/{path}"])
+        assert done.returncode == 0, done.stderr
+        return done.stdout.decode()
+
+    def follow(self, pattern):
+        """Commands of its README that match, as they stand there."""
+        lines = [line for line in (self.folder / "README.md").read_text().splitlines() if re.match(pattern, line)]
+        assert lines, pattern
+        return [(line, run([*self.namespace.within, "bash", "-euo", "pipefail", "-c", line])) for line in lines]
+
     def client(self, gateway, name, directory, address=None):
         """Whoever has NAME.psk, or the certificate of that name."""
         if name.endswith(".psk"):

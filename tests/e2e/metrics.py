@@ -58,6 +58,7 @@ class Prometheus:
 
     def __init__(self, directory, rules, *targets):
         self.address = network.loopback()
+        self.port = network.port(self.address)
         config = directory / "prometheus.yml"
         config.write_text(
             json.dumps(
@@ -73,7 +74,7 @@ class Prometheus:
                 shutil.which("prometheus"),
                 f"--config.file={config}",
                 f"--storage.tsdb.path={directory / 'tsdb'}",
-                f"--web.listen-address={self.address}:9090",
+                f"--web.listen-address={self.address}:{self.port}",
             ],
             directory / "prometheus.out",
             directory / "prometheus.err",
@@ -87,7 +88,7 @@ class Prometheus:
             return False
 
     def get(self, path, **query):
-        connection = http.client.HTTPConnection(self.address, 9090, timeout=20)
+        connection = http.client.HTTPConnection(self.address, self.port, timeout=20)
         connection.request("GET", f"{path}?{urllib.parse.urlencode(query)}")
         body = connection.getresponse().read()
         connection.close()

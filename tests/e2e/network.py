@@ -31,6 +31,14 @@ def loopback():
             return address
 
 
+def port(address):
+    """A port there: a daemon of the machine may have the usual one on all addresses."""
+    while True:
+        number = _random.randint(10000, 32000)
+        if free(socket.AF_INET, address, number):
+            return number
+
+
 def port6():
     """A port of ::1 below those that the kernel gives to clients."""
     while True:

@@ -194,7 +194,8 @@ def test_recursion_by_hand(make_upstream, make_relay, make_mitigator, make_clien
     control.text("recurse", name)
     mitigator.wait_prefixes(ONE)
     assert control.mitigations()[0]["recursed"]
-    control.text("unrecurse", name)
+    assert control.refusal("unrecurse", name)[0] == 4
+    control.text("-y", "unrecurse", name)
     mitigator.wait_idle()
 
 

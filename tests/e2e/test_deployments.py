@@ -44,7 +44,22 @@ def test_enterprise(deploy, tmp_path):
     assert web.put(2, "203.0.113.200/32").code == "4.03", "that is the mail server's"
     listed = place.operator("mitigations")
     assert "203.0.113.7/32" in listed and "2001:db8:6401::1/128" in listed, listed
+    # What the guide shows instead of a browser: the page, and the request in what it shows.
+    page, data = place.follow("curl ")
+    assert page[1].returncode == 0 and b"<title>dotsgw</title>" in page[1].stdout, page
+    assert data[1].returncode == 0 and b"203.0.113.7/32" in data[1].stdout, data
     assert web.delete(1).code == "2.02"
+
+
+@pytest.mark.parametrize("ask", [False, True], ids=["nothing", "another"])
+def test_line_of_the_guide_that_looks_at_the_page_fails_without_the_request(deploy, tmp_path, ask):
+    place = deploy("enterprise-cpe")
+    place.start("dotsgw")
+    if ask:
+        assert place.client("dotsgw", "web1.psk", tmp_path).put(1, "203.0.113.8/32").code == "2.01"
+        assert "203.0.113.8/32" in place.page("v1/mitigations")
+    page, data = place.follow("curl ")
+    assert page[1].returncode == 0 and data[1].returncode != 0
 
 
 def test_provider_with_cdid(deploy, tmp_path):
@@ -62,6 +77,8 @@ def test_provider_with_cdid(deploy, tmp_path):
     seen = edge.run("get", "7", "--cdid", derived_cuid(a.credentials))
     assert seen.code == "2.05" and seen.scope["target-prefix"] == ["203.0.113.1/32"], seen
     assert edge.run("get", "7", "--cdid", derived_cuid(b.credentials)).code != "2.05"
+    shown = place.page("v1/mitigations")
+    assert "customer-a" in shown and "customer-b" in shown, shown
     assert a.put(8, "198.51.100.1/32").code == "4.03", "that is the other customer's"
 
 
@@ -72,6 +89,7 @@ def test_dmz(deploy, tmp_path):
     assert balancer.put(1, "203.0.113.7/32").code == "2.01"
     wait_status(balancer, 1, "attack-mitigation-in-progress")
     place["provider"].wait_log("mitigation-start: mitigator operators: start job")
+    assert "203.0.113.7/32" in place.page("v1/mitigations")
     for line in place["dotsgw"].log.splitlines():
         assert json.loads(line)["event"], "its log is JSON"
 
@@ -86,6 +104,8 @@ def test_federation(deploy, tmp_path):
     provider_a = place.client("provider-b", "dots.provider-a.example", tmp_path)
     asked = [scope["target-prefix"] for scope in provider_a.get().scopes]
     assert asked == [["203.0.113.3/32"]], "only what A has no room for"
+    shown = place.page("v1/mitigations")
+    assert '"scrubber"' in shown and '"provider-b"' in shown, shown
     assert customer.delete(3).code == "2.02"
     # A goes on for the active-but-terminating period; B was told at once, and does the same.
     withdrawn = "dots-client-withdrawn-mitigation"

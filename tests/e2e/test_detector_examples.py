@@ -225,7 +225,8 @@ def test_alertmanager_itself(make_guarded, mitigator, pki, tmp_path):
     webhook["http_config"]["authorization"]["credentials_file"] = str(tmp_path / "token")
     webhook["http_config"]["tls_config"] = {"ca_file": str(pki.authority.file), "server_name": server.host}
     (tmp_path / "am.yml").write_text(yaml.safe_dump(config))
-    host, port = network.loopback(), 9093
+    host = network.loopback()
+    port = network.port(host)
     process = Process(
         ["prometheus-alertmanager", f"--config.file={tmp_path}/am.yml", f"--storage.path={tmp_path}/am",
          f"--web.listen-address={host}:{port}", "--cluster.listen-address="],

@@ -3,13 +3,14 @@
 import json
 import os
 import signal
+import subprocess
 import time
 
 import pytest
 
 from client import Client
 from gateway import client_entry
-from processes import Process, program, run
+from processes import Process, program, run, spawn
 from waiting import wait_for
 
 ONE, TWO = "203.0.113.1/32", "203.0.113.2/32"
@@ -262,6 +263,27 @@ def test_dots_client_interrupted(web):
     observer = web.observe(1)
     observer.wait(lambda bodies: bodies, "the first representation")
     assert observer.stop(signal.SIGINT) == 0
+
+
+def test_dots_client_tells_a_full_disk(web):
+    assert web.put(1, ONE).code == "2.01"
+    with open("/dev/full", "wb") as full:
+        client = spawn(web.arguments("get"), stdout=full, stderr=subprocess.PIPE)
+        said = client.communicate(timeout=60)[1].decode()
+    assert client.returncode == 1 and "standard output cannot be written: No space left" in said, said
+
+
+def test_dots_client_ends_with_its_reader(web):
+    assert web.put(1, ONE).code == "2.01"
+    observer = spawn(web.arguments("observe", "1"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert observer.stdout.readline() == b"{\n"
+    observer.stdout.close()
+    assert web.delete(1).code == "2.02"  # something to be told of
+    try:
+        said = observer.communicate(timeout=60)[1].decode()
+    finally:
+        observer.kill()
+    assert observer.returncode == 1 and "standard output cannot be written" in said, said
 
 
 def test_dots_client_verbose_shows_coap_and_cbor(web):

@@ -120,6 +120,67 @@ static void test_silence_before_it_fires(void **state)
     expect_events("");
 }
 
+/* The loop was busy: nothing is looked at before. */
+static void tick_late(int64_t ms)
+{
+    world.now += ms;
+    attacks_tick(world.attacks, world.now);
+}
+
+/* Silence begins when it is due and not when it is noticed: a busy loop keeps no mitigation longer. */
+static void test_silence_that_is_noticed_late(void **state)
+{
+    (void)state;
+    world_open(&world, FLOOD);
+    report("192.0.2.1", 100);
+    world_pass(&world, 1000);
+    expect_events("fired r");
+    tick_late(4000 + 1500); /* it fell 1500 ms ago */
+    expect_events("");
+    assert_int_equal(attacks_next(world.attacks), world.now + 500);
+    world_pass(&world, 499);
+    expect_events("");
+    world_pass(&world, 1);
+    expect_events("released r");
+}
+
+static void test_silence_and_release_that_are_noticed_late(void **state)
+{
+    (void)state;
+    world_open(&world, FLOOD);
+    report("192.0.2.1", 100);
+    world_pass(&world, 1000);
+    expect_events("fired r");
+    tick_late(4000 + 1999);
+    expect_events("");
+    report("192.0.2.1", 100); /* heard again: nothing of that counts any more */
+    tick_late(5000 + 2000);
+    expect_events("released r");
+    assert_int_equal(world_live(&world), 0);
+}
+
+/* The hold runs from the report that reached the condition, and the silence from the last report, by whatever tick. */
+static void test_hold_that_is_noticed_late(void **state)
+{
+    (void)state;
+    world_open(&world, FLOOD);
+    report("192.0.2.1", 100);
+    tick_late(999);
+    expect_events("");
+    assert_int_equal(attacks_next(world.attacks), world.now + 1);
+    tick_late(3500);
+    expect_events("fired r");
+    assert_int_equal(attacks_next(world.attacks), world.now + 501); /* 5 s after the report */
+    tick_late(501 + 1999);
+    expect_events("");
+    tick_late(1);
+    expect_events("released r");
+    report("192.0.2.1", 100);
+    tick_late(5000); /* held, but not heard of since: nothing is asked for */
+    expect_events("");
+    assert_int_equal(world_live(&world), 0);
+}
+
 static void test_end_counts_as_below(void **state)
 {
     (void)state;
@@ -358,6 +419,9 @@ int main(void)
         TEST(test_hysteresis),
         TEST(test_silence),
         TEST(test_silence_before_it_fires),
+        TEST(test_silence_that_is_noticed_late),
+        TEST(test_silence_and_release_that_are_noticed_late),
+        TEST(test_hold_that_is_noticed_late),
         TEST(test_end_counts_as_below),
         TEST(test_unknown_figure_reaches_nothing),
         TEST(test_refresh_at_half_of_the_lifetime),
