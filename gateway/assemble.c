@@ -329,10 +329,12 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
                                               .southbound = gateway->southbound,
                                               .northbound = gateway->northbound,
                                               .data = gateway->data,
+                                              .data_upstreams = gateway->data_upstreams,
                                               .detectors = gateway->detectors,
                                               .targets = &gateway->targets,
                                               .gateway = gateway,
                                               .actions = &gateway_actions};
+    data_upstreams_on_accepted(gateway->data_upstreams, inspection_data_accepted, &gateway->inspection);
     if (load_all(gateway, error, error_size) != 0)
         return -1;
     return inspection_open(&gateway->inspection, gateway->loop, clock_ms, &gateway->admin, error, error_size);

@@ -7,8 +7,9 @@
 
 #include "aggregation/inspect.h"
 #include "gateway/coap/coap.h"
-#include "gateway/http/http.h"
 #include "gateway/inspect.h"
+#include "gateway/operate.h"
+#include "northbound/mitigator/mitigator.h"
 
 /* ---- How long the store and the upstreams take ---- */
 
@@ -81,6 +82,14 @@ void inspection_dropped(struct inspection *inspection, size_t target, uint64_t b
         return;
     record->bytes += bytes;
     record->pkts += pkts;
+}
+
+void inspection_data_accepted(void *arg, size_t target, uint64_t arrived_ns)
+{
+    struct inspection_record *record = record_of(arg, target);
+
+    if (record)
+        metrics_observe(&record->data_taken, (double)(uv_hrtime() - arrived_ns) / 1e9);
 }
 
 static bool is_configured(const struct config *config, const struct inspection_record *record)
@@ -178,23 +187,6 @@ static void of_requests(const struct southbound_counters *counters, struct metri
     metrics_single(out, "dotsgw_requests_waiting", METRICS_GAUGE,
                    "Requests of clients that wait for DNS, the store or an upstream before they are answered.",
                    (double)counters->held);
-}
-
-static void of_data(const struct inspection *inspection, struct metrics *out)
-{
-    static const struct http_counters none;
-    const struct http_counters *counters = data_http_counters(inspection->data);
-
-    counters = counters ? counters : &none;
-    metrics_single(out, "dotsgw_data_connections", METRICS_GAUGE, "Connections to the data channel.",
-                   counters->connections);
-    metrics_single(out, "dotsgw_data_handshakes_failed_total", METRICS_COUNTER,
-                   "Handshakes of the data channel that failed.", (double)counters->handshakes_failed);
-    metrics_single(out, "dotsgw_data_requests_total", METRICS_COUNTER, "Requests of the data channel.",
-                   (double)counters->requests);
-    metrics_single(out, "dotsgw_data_refused_total", METRICS_COUNTER,
-                   "Requests and connections of the data channel that were refused: no proper HTTP, or over a limit.",
-                   (double)(counters->refused + counters->turned_away + counters->floods + counters->too_slow));
 }
 
 /* ---- North ---- */
@@ -315,6 +307,26 @@ static void of_dropped(struct inspection *inspection, struct metrics *out, const
     }
 }
 
+static void of_jobs(struct inspection *inspection, struct metrics *out)
+{
+    static const char name[] = "dotsgw_mitigator_jobs";
+    const struct config *config = inspection->config;
+    struct mitigator_counts counts;
+
+    metrics_family(out, name, METRICS_GAUGE, "Jobs of a mitigator, by what its program knows of them.");
+    for (size_t i = 0; i < config->mitigator_count; i++) {
+        size_t target = inspection_target(inspection, true, i);
+        const char *mitigator = config->mitigators[i].name;
+
+        if (target == SIZE_MAX)
+            continue;
+        gateway_driver_counts(inspection->targets->at[target].driver, &counts);
+        metrics_sample(out, name, (double)counts.waiting, "mitigator", mitigator, "state", "waiting", NULL);
+        metrics_sample(out, name, (double)counts.telling, "mitigator", mitigator, "state", "telling", NULL);
+        metrics_sample(out, name, (double)counts.running, "mitigator", mitigator, "state", "running", NULL);
+    }
+}
+
 /* ---- The process ---- */
 
 static double resident(void)
@@ -356,7 +368,7 @@ void inspection_metrics(void *arg, struct metrics *out)
     metrics_sample(out, "dotsgw_build_info", 1, "version", DOTSGW_VERSION, NULL);
     of_sessions(counters, out);
     of_requests(counters, out);
-    of_data(inspection, out);
+    measure_data(inspection, out);
     of_north(inspection, out);
     of_detectors(inspection, out);
     metrics_family(out, "dotsgw_alerts_total", METRICS_COUNTER, "What operators were told of requests, by event.");
@@ -368,6 +380,7 @@ void inspection_metrics(void *arg, struct metrics *out)
         metrics_sample(out, "dotsgw_certificate_expiry_seconds", (double)inspection->certificates.at[i].expires, "file",
                        inspection->certificates.at[i].file, NULL);
     of_held(inspection, out);
+    of_jobs(inspection, out);
     of_dropped(inspection, out, "dotsgw_dropped_bytes_total",
                "Attack traffic that was dropped since the start, as far as this target said.", true);
     of_dropped(inspection, out, "dotsgw_dropped_packets_total",

@@ -247,4 +247,3 @@ void exchange_forget_request(struct http_exchange *exchange);
 void exchange_end(struct http_exchange *exchange);
 
 /* respond.c */
-const char *status_text(unsigned status);
