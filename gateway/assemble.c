@@ -111,8 +111,10 @@ static uint64_t effect_store_submit(void *arg)
 
 static void effect_alert(void *arg, const char *event, const char *text)
 {
-    inspection_alert(&((struct gateway *)arg)->inspection, event);
-    log_warning(event, "%s", text);
+    char note[LOG_NOTE];
+
+    if (inspection_alert(&((struct gateway *)arg)->inspection, event, clock_ms(), note))
+        log_warning(event, "%s%s", text, note);
 }
 
 static void effect_accepted(void *arg, size_t target, uint64_t arrived)

@@ -5,6 +5,7 @@
 #include "gateway/data_upstreams.h"
 #include "gateway/detectors/detectors.h"
 #include "gateway/targets.h"
+#include "gateway/log/log.h"
 #include "gateway/store/store.h"
 #include "northbound/signal/northbound.h"
 #include "southbound/data/southbound_data.h"
@@ -47,6 +48,7 @@ struct inspection {
     const struct data_upstreams *data_upstreams;
     struct detectors *detectors;
     uint64_t alerts[INSPECTION_ALERTS];
+    struct log_repeat alert_lines[INSPECTION_ALERTS];
     struct inspection_certificates certificates;
     struct metrics_histogram commits;
     struct inspection_record *records;
@@ -80,7 +82,8 @@ const struct inspection_record *inspection_record(const struct inspection *inspe
 /* What is not configured any more. */
 void inspection_forget(struct inspection *inspection);
 void inspection_submitted(struct inspection *inspection, uint64_t sequence);
-void inspection_alert(struct inspection *inspection, const char *event);
+/* Counted; true: it is to be logged, with note at the end of the line (log_burst). now: ms. */
+bool inspection_alert(struct inspection *inspection, const char *event, int64_t now, char note[LOG_NOTE]);
 void inspection_committed(struct inspection *inspection, uint64_t sequence);
 
 /* measure_data.c */

@@ -115,17 +115,20 @@ void inspection_forget(struct inspection *inspection)
 
 /* ---- Alerts ---- */
 
+#define ALERT_LINES_MOST 20u /* of the log in ten seconds, of each event */
+
 static const char *const alert_events[INSPECTION_ALERTS] = {
     "conflict",     "cuid-collision", "failover", "hop-limit",        "nat-unmapped",
     "part-refused", "recursion",      "store",    "withdraw-refused", "other"};
 
-void inspection_alert(struct inspection *inspection, const char *event)
+bool inspection_alert(struct inspection *inspection, const char *event, int64_t now, char note[LOG_NOTE])
 {
     size_t i = 0;
 
     while (i < INSPECTION_ALERTS - 1 && strcmp(alert_events[i], event) != 0)
         i++;
     inspection->alerts[i]++;
+    return log_burst(&inspection->alert_lines[i], ALERT_LINES_MOST, now, note);
 }
 
 /* ---- South ---- */
@@ -150,9 +153,10 @@ static void of_sessions(const struct southbound_counters *counters, struct metri
     for (unsigned i = 0; i < DOTS_HANDSHAKE_FAILURES; i++)
         metrics_sample(out, "dotsgw_handshakes_failed_total", (double)counters->handshakes_failed[i], "reason",
                        dots_handshake_failure_name((enum dots_handshake_failure)i), NULL);
-    metrics_single(out, "dotsgw_heartbeats_missed_total", METRICS_COUNTER,
-                   "Heartbeats to clients that were not answered before the next one.",
-                   (double)counters->heartbeats_missed);
+    metrics_single(
+        out, "dotsgw_heartbeats_missed_total", METRICS_COUNTER,
+        "Heartbeats to clients that were not answered before the next one, or before the session was given up.",
+        (double)counters->heartbeats_missed);
     metrics_single(out, "dotsgw_signals_lost_total", METRICS_COUNTER,
                    "Clients whose signal was lost: their preconfigured mitigations were activated.",
                    (double)counters->signals_lost);
@@ -251,7 +255,8 @@ static void of_north(struct inspection *inspection, struct metrics *out)
                     "Smoothed round-trip time of the shared session; 0: no estimate.", up.rtt_us / 1e6);
     UPSTREAM_FAMILY("dotsgw_upstream_requests_waiting", METRICS_GAUGE,
                     "Requests to this upstream that wait to be sent, or for their answer.", up.unanswered);
-    UPSTREAM_FAMILY("dotsgw_upstream_mitigations", METRICS_GAUGE, "Mitigations that are active at this upstream.",
+    UPSTREAM_FAMILY("dotsgw_upstream_mitigations", METRICS_GAUGE,
+                    "Mitigations that are wanted of this upstream now, acknowledged or not yet.",
                     relay_target_active(inspection->relay, inspection_target(inspection, false, i)));
     of_latency(inspection, out);
 }
@@ -355,7 +360,8 @@ static void of_held(struct inspection *inspection, struct metrics *out)
                    inspection->config->limits.mitigations);
     metrics_single(out, "dotsgw_requesters", METRICS_GAUGE, "Distinct cuids that hold requests.",
                    (double)totals.requesters);
-    metrics_single(out, "dotsgw_bundles", METRICS_GAUGE, "Requests at upstreams and jobs at mitigators.",
+    metrics_single(out, "dotsgw_bundles", METRICS_GAUGE,
+                   "Requests that are wanted at upstreams, and jobs at mitigators; acknowledged or not yet.",
                    (double)totals.installs);
 }
 
