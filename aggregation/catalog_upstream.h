@@ -33,7 +33,9 @@ struct catalog_write {
     bool deregisters; /* it goes, with everything it has; no changes */
     const struct catalog_change *changes;
     size_t change_count;
-    const char *via; /* Via of the request, combined, checked for a loop; NULL: none */
+    const char *via;     /* Via of the request, combined, checked for a loop; NULL: none */
+    uint64_t request;    /* number of the request, for the log; 0: of none */
+    uint64_t arrived_ns; /* when it came, on the caller's clock; 0: not measured */
 };
 
 struct catalog_verdict {
@@ -55,10 +57,11 @@ struct catalog_upstream {
     /* The catalog now holds what this write said: what is compared with upstream from here on. NULL: not interested.
      * Changes by expiry come here too. */
     void (*kept)(void *arg, const struct catalog_write *write);
-    /* Asks the upstreams what the ACLs of this client matched, unless that was done a moment ago. True: it is under
+    /* Asks the upstreams what the ACLs of this client matched, because of the request of that number, unless that was
+     * done a moment ago. True: it is under
      * way; when it is over the composition root tells southbound, and the catalog has it (catalog_entry_count). NULL:
      * nobody counts. */
-    bool (*count)(void *arg, const struct catalog_client *client);
+    bool (*count)(void *arg, const struct catalog_client *client, uint64_t request);
     /* The container 'capabilities' of the upstreams, what they have in common, as a JSON object; NULL: not known yet,
      * or no upstream: our own are shown. Lives until the loop turns. */
     const char *(*capabilities)(void *arg);

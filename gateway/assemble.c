@@ -111,8 +111,10 @@ static uint64_t effect_store_submit(void *arg)
 
 static void effect_alert(void *arg, const char *event, const char *text)
 {
-    inspection_alert(&((struct gateway *)arg)->inspection, event);
-    log_warning(event, "%s", text);
+    char note[LOG_NOTE];
+
+    if (inspection_alert(&((struct gateway *)arg)->inspection, event, clock_ms(), note))
+        log_warning(event, "%s%s", text, note);
 }
 
 static void effect_accepted(void *arg, size_t target, uint64_t arrived)
@@ -329,10 +331,12 @@ static int open_parts(struct gateway *gateway, char *error, size_t error_size)
                                               .southbound = gateway->southbound,
                                               .northbound = gateway->northbound,
                                               .data = gateway->data,
+                                              .data_upstreams = gateway->data_upstreams,
                                               .detectors = gateway->detectors,
                                               .targets = &gateway->targets,
                                               .gateway = gateway,
                                               .actions = &gateway_actions};
+    data_upstreams_on_accepted(gateway->data_upstreams, inspection_data_accepted, &gateway->inspection);
     if (load_all(gateway, error, error_size) != 0)
         return -1;
     return inspection_open(&gateway->inspection, gateway->loop, clock_ms, &gateway->admin, error, error_size);

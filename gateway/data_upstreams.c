@@ -10,7 +10,9 @@ struct data_upstreams {
     struct northbound_data *data;
     struct catalog_upstream hook;
     bool any;
-    struct data_server *server; /* NULL: none yet, or no more */
+    struct data_server *server;                                      /* NULL: none yet, or no more */
+    void (*accepted)(void *arg, size_t target, uint64_t arrived_ns); /* NULL: nobody measures */
+    void *accepted_arg;
     void (*on_closed)(void *arg);
     void *arg;
 };
@@ -32,6 +34,26 @@ static void counted(void *arg)
         data_counted(upstreams->server);
 }
 
+static void accepted(void *arg, size_t target, uint64_t arrived_ns)
+{
+    struct data_upstreams *upstreams = arg;
+
+    if (upstreams->accepted)
+        upstreams->accepted(upstreams->accepted_arg, target, arrived_ns);
+}
+
+void data_upstreams_on_accepted(struct data_upstreams *upstreams,
+                                void (*on_accepted)(void *arg, size_t target, uint64_t arrived_ns), void *arg)
+{
+    upstreams->accepted = on_accepted;
+    upstreams->accepted_arg = arg;
+}
+
+bool data_upstreams_each(const struct data_upstreams *upstreams, size_t i, struct northbound_data_upstream *out)
+{
+    return northbound_data_upstream(upstreams->data, i, out);
+}
+
 void data_upstreams_on_counted(struct data_upstreams *upstreams, struct data_server *server)
 {
     upstreams->server = server;
@@ -51,6 +73,7 @@ struct data_upstreams *data_upstreams_open(uv_loop_t *loop, const struct config 
                                                       .now = now,
                                                       .make_cuid = make_cuid,
                                                       .counted = counted,
+                                                      .accepted = accepted,
                                                       .arg = upstreams};
 
     snprintf(error, error_size, "out of memory");

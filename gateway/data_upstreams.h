@@ -20,6 +20,11 @@ void data_upstreams_renamed(struct data_upstreams *upstreams, const struct upstr
 const struct catalog_upstream *data_upstreams_hook(const struct data_upstreams *upstreams);
 /* Told when what catalog_upstream.count asked for is there. */
 void data_upstreams_on_counted(struct data_upstreams *upstreams, struct data_server *server);
+/* As northbound_data_settings.accepted. */
+void data_upstreams_on_accepted(struct data_upstreams *upstreams,
+                                void (*accepted)(void *arg, size_t target, uint64_t arrived_ns), void *arg);
+/* As northbound_data_upstream. */
+bool data_upstreams_each(const struct data_upstreams *upstreams, size_t i, struct northbound_data_upstream *out);
 void data_upstreams_start(struct data_upstreams *upstreams);
 /* As northbound_data_apply. */
 void data_upstreams_apply(struct data_upstreams *upstreams, struct northbound_data_change *change,

@@ -38,6 +38,11 @@ struct driver *gateway_driver_open(struct gateway *gateway, const struct config_
     return NULL;
 }
 
+void gateway_driver_counts(const struct driver *driver, struct mitigator_counts *out)
+{
+    mitigator_counts(driver->mitigator, out);
+}
+
 static void driver_closed(void *arg)
 {
     struct driver *driver = arg;

@@ -2,8 +2,10 @@
 #pragma once
 
 #include "gateway/admin/admin.h"
+#include "gateway/data_upstreams.h"
 #include "gateway/detectors/detectors.h"
 #include "gateway/targets.h"
+#include "gateway/log/log.h"
 #include "gateway/store/store.h"
 #include "northbound/signal/northbound.h"
 #include "southbound/data/southbound_data.h"
@@ -28,8 +30,9 @@ struct inspection_certificates {
 struct inspection_record {
     char name[TARGET_NAME_MAX];
     bool mitigator;
-    struct metrics_histogram taken; /* from a client to its acknowledgement; not of mitigators */
-    uint64_t bytes, pkts;           /* that it said it has dropped */
+    struct metrics_histogram data_taken; /* the same of the data channel */
+    struct metrics_histogram taken;      /* from a client to its acknowledgement; not of mitigators */
+    uint64_t bytes, pkts;                /* that it said it has dropped */
 };
 
 struct inspection {
@@ -42,8 +45,10 @@ struct inspection {
     struct southbound *southbound;
     struct northbound *northbound;
     const struct data_server *data;
+    const struct data_upstreams *data_upstreams;
     struct detectors *detectors;
     uint64_t alerts[INSPECTION_ALERTS];
+    struct log_repeat alert_lines[INSPECTION_ALERTS];
     struct inspection_certificates certificates;
     struct metrics_histogram commits;
     struct inspection_record *records;
@@ -67,6 +72,8 @@ void inspection_use(struct inspection *inspection, const struct config *config,
 void inspection_metrics(void *arg, struct metrics *out); /* of this inspection */
 /* An upstream has accepted what was sent because of a request that arrived then (uv_hrtime). */
 void inspection_accepted(struct inspection *inspection, size_t target, uint64_t arrived_ns);
+/* The same of the data channel; arg: the inspection. */
+void inspection_data_accepted(void *arg, size_t target, uint64_t arrived_ns);
 /* An upstream or a mitigator says that it has dropped so much more. */
 void inspection_dropped(struct inspection *inspection, size_t target, uint64_t bytes, uint64_t pkts);
 /* What was noted of one; NULL: nothing so far. */
@@ -75,9 +82,13 @@ const struct inspection_record *inspection_record(const struct inspection *inspe
 /* What is not configured any more. */
 void inspection_forget(struct inspection *inspection);
 void inspection_submitted(struct inspection *inspection, uint64_t sequence);
-void inspection_alert(struct inspection *inspection, const char *event);
+/* Counted; true: it is to be logged, with note at the end of the line (log_burst). now: ms. */
+bool inspection_alert(struct inspection *inspection, const char *event, int64_t now, char note[LOG_NOTE]);
 void inspection_committed(struct inspection *inspection, uint64_t sequence);
 
-/* For both files: which target of the relay this is, SIZE_MAX: none. */
+/* measure_data.c */
+void measure_data(const struct inspection *inspection, struct metrics *out);
+
+/* For all files: which target of the relay this is, SIZE_MAX: none. */
 size_t inspection_target(void *arg, bool mitigator, size_t index);
 void inspection_release(struct inspection *inspection);

@@ -7,8 +7,9 @@
 
 #include "aggregation/inspect.h"
 #include "gateway/coap/coap.h"
-#include "gateway/http/http.h"
 #include "gateway/inspect.h"
+#include "gateway/operate.h"
+#include "northbound/mitigator/mitigator.h"
 
 /* ---- How long the store and the upstreams take ---- */
 
@@ -83,6 +84,14 @@ void inspection_dropped(struct inspection *inspection, size_t target, uint64_t b
     record->pkts += pkts;
 }
 
+void inspection_data_accepted(void *arg, size_t target, uint64_t arrived_ns)
+{
+    struct inspection_record *record = record_of(arg, target);
+
+    if (record)
+        metrics_observe(&record->data_taken, (double)(uv_hrtime() - arrived_ns) / 1e9);
+}
+
 static bool is_configured(const struct config *config, const struct inspection_record *record)
 {
     for (size_t i = 0; !record->mitigator && i < config->upstream_count; i++)
@@ -106,17 +115,20 @@ void inspection_forget(struct inspection *inspection)
 
 /* ---- Alerts ---- */
 
+#define ALERT_LINES_MOST 20u /* of the log in ten seconds, of each event */
+
 static const char *const alert_events[INSPECTION_ALERTS] = {
     "conflict",     "cuid-collision", "failover", "hop-limit",        "nat-unmapped",
     "part-refused", "recursion",      "store",    "withdraw-refused", "other"};
 
-void inspection_alert(struct inspection *inspection, const char *event)
+bool inspection_alert(struct inspection *inspection, const char *event, int64_t now, char note[LOG_NOTE])
 {
     size_t i = 0;
 
     while (i < INSPECTION_ALERTS - 1 && strcmp(alert_events[i], event) != 0)
         i++;
     inspection->alerts[i]++;
+    return log_burst(&inspection->alert_lines[i], ALERT_LINES_MOST, now, note);
 }
 
 /* ---- South ---- */
@@ -141,9 +153,10 @@ static void of_sessions(const struct southbound_counters *counters, struct metri
     for (unsigned i = 0; i < DOTS_HANDSHAKE_FAILURES; i++)
         metrics_sample(out, "dotsgw_handshakes_failed_total", (double)counters->handshakes_failed[i], "reason",
                        dots_handshake_failure_name((enum dots_handshake_failure)i), NULL);
-    metrics_single(out, "dotsgw_heartbeats_missed_total", METRICS_COUNTER,
-                   "Heartbeats to clients that were not answered before the next one.",
-                   (double)counters->heartbeats_missed);
+    metrics_single(
+        out, "dotsgw_heartbeats_missed_total", METRICS_COUNTER,
+        "Heartbeats to clients that were not answered before the next one, or before the session was given up.",
+        (double)counters->heartbeats_missed);
     metrics_single(out, "dotsgw_signals_lost_total", METRICS_COUNTER,
                    "Clients whose signal was lost: their preconfigured mitigations were activated.",
                    (double)counters->signals_lost);
@@ -178,23 +191,6 @@ static void of_requests(const struct southbound_counters *counters, struct metri
     metrics_single(out, "dotsgw_requests_waiting", METRICS_GAUGE,
                    "Requests of clients that wait for DNS, the store or an upstream before they are answered.",
                    (double)counters->held);
-}
-
-static void of_data(const struct inspection *inspection, struct metrics *out)
-{
-    static const struct http_counters none;
-    const struct http_counters *counters = data_http_counters(inspection->data);
-
-    counters = counters ? counters : &none;
-    metrics_single(out, "dotsgw_data_connections", METRICS_GAUGE, "Connections to the data channel.",
-                   counters->connections);
-    metrics_single(out, "dotsgw_data_handshakes_failed_total", METRICS_COUNTER,
-                   "Handshakes of the data channel that failed.", (double)counters->handshakes_failed);
-    metrics_single(out, "dotsgw_data_requests_total", METRICS_COUNTER, "Requests of the data channel.",
-                   (double)counters->requests);
-    metrics_single(out, "dotsgw_data_refused_total", METRICS_COUNTER,
-                   "Requests and connections of the data channel that were refused: no proper HTTP, or over a limit.",
-                   (double)(counters->refused + counters->turned_away + counters->floods + counters->too_slow));
 }
 
 /* ---- North ---- */
@@ -259,7 +255,8 @@ static void of_north(struct inspection *inspection, struct metrics *out)
                     "Smoothed round-trip time of the shared session; 0: no estimate.", up.rtt_us / 1e6);
     UPSTREAM_FAMILY("dotsgw_upstream_requests_waiting", METRICS_GAUGE,
                     "Requests to this upstream that wait to be sent, or for their answer.", up.unanswered);
-    UPSTREAM_FAMILY("dotsgw_upstream_mitigations", METRICS_GAUGE, "Mitigations that are active at this upstream.",
+    UPSTREAM_FAMILY("dotsgw_upstream_mitigations", METRICS_GAUGE,
+                    "Mitigations that are wanted of this upstream now, acknowledged or not yet.",
                     relay_target_active(inspection->relay, inspection_target(inspection, false, i)));
     of_latency(inspection, out);
 }
@@ -315,6 +312,26 @@ static void of_dropped(struct inspection *inspection, struct metrics *out, const
     }
 }
 
+static void of_jobs(struct inspection *inspection, struct metrics *out)
+{
+    static const char name[] = "dotsgw_mitigator_jobs";
+    const struct config *config = inspection->config;
+    struct mitigator_counts counts;
+
+    metrics_family(out, name, METRICS_GAUGE, "Jobs of a mitigator, by what its program knows of them.");
+    for (size_t i = 0; i < config->mitigator_count; i++) {
+        size_t target = inspection_target(inspection, true, i);
+        const char *mitigator = config->mitigators[i].name;
+
+        if (target == SIZE_MAX)
+            continue;
+        gateway_driver_counts(inspection->targets->at[target].driver, &counts);
+        metrics_sample(out, name, (double)counts.waiting, "mitigator", mitigator, "state", "waiting", NULL);
+        metrics_sample(out, name, (double)counts.telling, "mitigator", mitigator, "state", "telling", NULL);
+        metrics_sample(out, name, (double)counts.running, "mitigator", mitigator, "state", "running", NULL);
+    }
+}
+
 /* ---- The process ---- */
 
 static double resident(void)
@@ -343,7 +360,8 @@ static void of_held(struct inspection *inspection, struct metrics *out)
                    inspection->config->limits.mitigations);
     metrics_single(out, "dotsgw_requesters", METRICS_GAUGE, "Distinct cuids that hold requests.",
                    (double)totals.requesters);
-    metrics_single(out, "dotsgw_bundles", METRICS_GAUGE, "Requests at upstreams and jobs at mitigators.",
+    metrics_single(out, "dotsgw_bundles", METRICS_GAUGE,
+                   "Requests that are wanted at upstreams, and jobs at mitigators; acknowledged or not yet.",
                    (double)totals.installs);
 }
 
@@ -356,7 +374,7 @@ void inspection_metrics(void *arg, struct metrics *out)
     metrics_sample(out, "dotsgw_build_info", 1, "version", DOTSGW_VERSION, NULL);
     of_sessions(counters, out);
     of_requests(counters, out);
-    of_data(inspection, out);
+    measure_data(inspection, out);
     of_north(inspection, out);
     of_detectors(inspection, out);
     metrics_family(out, "dotsgw_alerts_total", METRICS_COUNTER, "What operators were told of requests, by event.");
@@ -368,6 +386,7 @@ void inspection_metrics(void *arg, struct metrics *out)
         metrics_sample(out, "dotsgw_certificate_expiry_seconds", (double)inspection->certificates.at[i].expires, "file",
                        inspection->certificates.at[i].file, NULL);
     of_held(inspection, out);
+    of_jobs(inspection, out);
     of_dropped(inspection, out, "dotsgw_dropped_bytes_total",
                "Attack traffic that was dropped since the start, as far as this target said.", true);
     of_dropped(inspection, out, "dotsgw_dropped_packets_total",

@@ -27,6 +27,11 @@ void gateway_undrain(struct gateway *gateway, const char *why);
 bool gateway_draining(const struct gateway *gateway);
 bool gateway_reloading(const struct gateway *gateway);
 
+/* Jobs of a mitigator that runs, for metrics. */
+struct driver;
+struct mitigator_counts;
+void gateway_driver_counts(const struct driver *driver, struct mitigator_counts *out);
+
 /* What the process around the gateway does with it; on the loop thread. */
 struct gateway_observer {
     void (*changed)(void *arg); /* a reload or a drain has begun or ended, whoever asked for it */

@@ -17,7 +17,7 @@
 
 enum target_kind { TARGET_FREE, TARGET_UPSTREAM, TARGET_MITIGATOR };
 
-struct driver; /* a mitigator that runs (assemble) */
+struct driver; /* a mitigator that runs (drivers) */
 
 struct target {
     enum target_kind kind;

@@ -5,6 +5,8 @@
 
 #include "gateway/detectors/state.h"
 
+#define REFUSALS_MOST 5u /* lines of the log in ten seconds, of one detector */
+
 static const struct http_header json_header[] = {{"content-type", "application/json"}, {"cache-control", "no-store"}};
 
 static void answer_json(struct http_exchange *exchange, unsigned status, json_t *body)
@@ -83,11 +85,13 @@ static void problem(struct detectors *detectors, const char *detector, const cha
                     unsigned status, const char *reason)
 {
     struct tally *tally = tally_of(detectors, detector, false);
+    char note[LOG_NOTE] = "";
 
     if (tally)
         tally->counts[outcome]++;
-    if (!detectors->waiter->status) /* of a body the first one */
-        log_warning("attack-report-refused", "%s (detector %s): %s", peer, detector, reason);
+    if (!detectors->waiter->status && /* of a body the first one */
+        (!tally || log_burst(&tally->refused, REFUSALS_MOST, detectors->settings.now(), note)))
+        log_warning("attack-report-refused", "%s (detector %s): %s%s", peer, detector, reason, note);
     waiter_problem(detectors->waiter, status, reason);
 }
 

@@ -33,6 +33,7 @@ struct asked {
 struct tally {
     char name[65];
     bool rule;
+    struct log_repeat refused;
     uint64_t counts[REPORT_OUTCOMES]; /* of a rule: the first one */
     TAILQ_ENTRY(tally) entry;
 };

@@ -72,10 +72,12 @@ static void discard(struct connection *connection)
 static void handshake_failed(struct connection *connection)
 {
     struct http_server *server = connection->server;
-    char why[128];
+    char why[128], note[LOG_NOTE];
     tls_failure(why, sizeof why);
     server->counters.handshakes_failed++;
-    log_info("http-handshake-failed", "%s: %s: TLS handshake failed: %s", server->name, connection->peer->text, why);
+    if (log_burst(&server->failed, LINES_MOST, (int64_t)uv_now(server->loop), note))
+        log_info("http-handshake-failed", "%s: %s: TLS handshake failed: %s%s", server->name, connection->peer->text,
+                 why, note);
     linger(connection); /* the alert still goes out */
 }
 
@@ -226,9 +228,12 @@ void connection_tick(struct connection *connection, uint64_t now)
     else if (connection->protocol->tick(connection, now) != 0)
         connection_doom(connection);
     if (slow) {
+        char note[LOG_NOTE];
         server->counters.too_slow++;
-        log_info("http-too-slow", "%s: %s: closed: %s", server->name, connection->peer->text,
-                 connection->protocol == NULL ? "no end of the TLS handshake" : "does not read what it asked for");
+        if (log_burst(&server->ended, LINES_MOST, (int64_t)now, note))
+            log_info("http-too-slow", "%s: %s: closed: %s%s", server->name, connection->peer->text,
+                     connection->protocol == NULL ? "no end of the TLS handshake" : "does not read what it asked for",
+                     note);
         connection_doom(connection);
     }
 }

@@ -40,7 +40,10 @@ void flood_calm(struct connection *connection, const char *why)
         return;
     http2->calmed = http2->terminated = true;
     connection->server->counters.floods++;
-    log_info("http-flood", "%s: %s: connection ended: %s", connection->server->name, connection->peer->text, why);
+    char note[LOG_NOTE];
+    struct http_server *server = connection->server;
+    if (log_burst(&server->ended, LINES_MOST, (int64_t)uv_now(server->loop), note))
+        log_info("http-flood", "%s: %s: connection ended: %s%s", server->name, connection->peer->text, why, note);
     nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 

@@ -194,5 +194,11 @@ const char *http_header_find(const struct http_request *request, const char *nam
  * malformed, or stands for NUL; text is undefined then. */
 int http_unescape(char *text);
 
+/* Status codes as the labels of a counter: a bounded set, whatever a peer answers. */
+#define HTTP_STATUSES 39u
+size_t http_status_place(unsigned status);     /* below HTTP_STATUSES */
+const char *http_status_name(size_t place);    /* "201"; "other" */
+const char *http_status_text(unsigned status); /* "Created"; "": not known */
+
 /* "nghttp2 1.52.0", "llhttp 9.2.1": for -V. */
 const char *http_versions(void);

@@ -37,7 +37,7 @@ static int put_head(struct connection *connection, struct buffer *to)
 {
     const struct http_exchange *exchange = ((struct http1 *)connection->state)->exchange;
     char line[128];
-    snprintf(line, sizeof line, "HTTP/1.1 %u %s\r\ndate: %s\r\n", exchange->status, status_text(exchange->status),
+    snprintf(line, sizeof line, "HTTP/1.1 %u %s\r\ndate: %s\r\n", exchange->status, http_status_text(exchange->status),
              server_date(connection->server));
     int failed = buffer_append_text(to, line);
     for (size_t i = 0; i < exchange->response.count && failed == 0; i++)

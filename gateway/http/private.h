@@ -16,6 +16,7 @@
 #include "gateway/http/buffer.h"
 #include "gateway/http/fields.h"
 #include "gateway/http/http.h"
+#include "gateway/log/log.h"
 
 #define PIECE ((size_t)16384)
 #define RAW_MAX (2 * PIECE)  /* received and not yet looked at: then reading stops */
@@ -26,6 +27,8 @@
 struct connection;
 struct listener;
 struct source;
+
+#define LINES_MOST 5u /* of the log in ten seconds, of each kind of event that strangers bring about */
 
 struct http_server {
     uv_loop_t *loop;
@@ -43,6 +46,7 @@ struct http_server {
     uv_timer_t tick;                        /* runs while there are connections */
     unsigned handles;                       /* of the server itself, not closed yet */
     unsigned references;                    /* itself until closed, and each exchange */
+    struct log_repeat failed, ended;        /* handshakes; connections that we end: strangers bring both about */
     uint64_t complained;                    /* uv_now when turned_away was last logged */
     bool closing, told_closed;
     uint64_t cut; /* uv_now at which what is left is cut */
@@ -245,4 +249,3 @@ void exchange_forget_request(struct http_exchange *exchange);
 void exchange_end(struct http_exchange *exchange);
 
 /* respond.c */
-const char *status_text(unsigned status);

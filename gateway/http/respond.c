@@ -9,56 +9,6 @@
 #define HEADERS_MAX 64
 #define REFUSAL_MAX 512 /* bytes of its body */
 
-static const struct {
-    unsigned status;
-    const char *text;
-} statuses[] = {
-    {200, "OK"},
-    {201, "Created"},
-    {202, "Accepted"},
-    {204, "No Content"},
-    {206, "Partial Content"},
-    {301, "Moved Permanently"},
-    {302, "Found"},
-    {303, "See Other"},
-    {304, "Not Modified"},
-    {307, "Temporary Redirect"},
-    {308, "Permanent Redirect"},
-    {400, "Bad Request"},
-    {401, "Unauthorized"},
-    {403, "Forbidden"},
-    {404, "Not Found"},
-    {405, "Method Not Allowed"},
-    {406, "Not Acceptable"},
-    {408, "Request Timeout"},
-    {409, "Conflict"},
-    {410, "Gone"},
-    {411, "Length Required"},
-    {412, "Precondition Failed"},
-    {413, "Content Too Large"},
-    {414, "URI Too Long"},
-    {415, "Unsupported Media Type"},
-    {417, "Expectation Failed"},
-    {421, "Misdirected Request"},
-    {422, "Unprocessable Content"},
-    {429, "Too Many Requests"},
-    {431, "Request Header Fields Too Large"},
-    {500, "Internal Server Error"},
-    {501, "Not Implemented"},
-    {502, "Bad Gateway"},
-    {503, "Service Unavailable"},
-    {504, "Gateway Timeout"},
-    {505, "HTTP Version Not Supported"},
-};
-
-const char *status_text(unsigned status)
-{
-    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
-        if (statuses[i].status == status)
-            return statuses[i].text;
-    return "";
-}
-
 /* RFC 9112 section 6, RFC 9113 section 8.2.2: what frames the message is not the caller's. */
 static bool is_framing(const char *name)
 {
@@ -220,11 +170,11 @@ static size_t refusal_body(const struct http_server *server, unsigned status, ch
 {
     size_t length = 0;
     if (server->handlers->refusal != NULL)
-        length = server->handlers->refusal(server->arg, status, status_text(status), body, size, type);
+        length = server->handlers->refusal(server->arg, status, http_status_text(status), body, size, type);
     if (length > 0 && length <= size)
         return length;
     *type = "text/plain";
-    int written = snprintf(body, size, "%u %s\n", status, status_text(status));
+    int written = snprintf(body, size, "%u %s\n", status, http_status_text(status));
     return written > 0 ? (size_t)written : 0;
 }
 

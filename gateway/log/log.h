@@ -30,6 +30,20 @@ void log_observe(void (*observer)(void *arg, enum log_level level, const char *e
 #define LOG_REQUEST "r%" PRIu64
 uint64_t log_request(void);
 
+/* What repeats is counted: in ten seconds so many lines of one kind of event are written, and the next one after that
+ * says how many were left out. A kind is what has a struct log_repeat of its own, zeroed at first. */
+struct log_repeat {
+    int64_t since_ms; /* of the first line of the ten seconds; 0: never */
+    uint32_t written, left_out;
+};
+#define LOG_REPEAT_MS 10000
+#define LOG_NOTE 56
+/* True: write the line now, with note, which is "" or " (17 such lines were left out before)", at its end. now in ms,
+ * of any clock that does not go back, above 0. */
+bool log_burst(struct log_repeat *repeat, uint32_t most, int64_t now, char note[LOG_NOTE]);
+/* The same with one line. */
+bool log_repeat(struct log_repeat *repeat, int64_t now, char note[LOG_NOTE]);
+
 /* Writes one line: time (RFC 3339, UTC, ms), priority prefix for journald when stderr is a journal
  * stream, level, event, message. Control characters in the message are escaped. */
 void log_write(enum log_level level, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -270,7 +270,7 @@ void ask_cancel(void *arg, const struct catalog_write *write)
     if (!ask)
         return;
     for (size_t i = 0; i < ask->part_count; i++)
-        ask->parts[i].account->dirty = true; /* what was done is kept by nobody */
+        part_doubt(&ask->parts[i]); /* what was done is kept by nobody */
     first = lane->asks == ask;
     DL_DELETE(lane->asks, ask);
     ask_free(ask);

@@ -177,12 +177,12 @@ static void answered(void *arg, const struct transfer_response *response)
         finish(counting);
 }
 
-static bool ask(struct account *account, int64_t now)
+static bool ask(struct account *account, int64_t now, uint64_t cause)
 {
     struct counting *counting = calloc(1, sizeof(*counting));
     char *path = path_client(account->cuid, "/acls?content=nonconfig");
     const struct restconf_request request = {
-        .method = "GET", .path = path, .answer_max = ANSWER_MAX, .timeout_ms = TIMEOUT_MS};
+        .method = "GET", .path = path, .cause = cause, .answer_max = ANSWER_MAX, .timeout_ms = TIMEOUT_MS};
 
     account->counted_ms = now;
     if (counting && path) {
@@ -199,7 +199,7 @@ static bool ask(struct account *account, int64_t now)
     return true;
 }
 
-bool counts_ask(void *arg, const struct catalog_client *client)
+bool counts_ask(void *arg, const struct catalog_client *client, uint64_t request)
 {
     struct northbound_data *data = arg;
     int64_t now = data->settings.now();
@@ -212,7 +212,7 @@ bool counts_ask(void *arg, const struct catalog_client *client)
         if (!account || !upstream->up || !account->registered)
             continue;
         if (account->counting ||
-            ((account->counted_ms == 0 || now - account->counted_ms >= FRESH_MS) && ask(account, now)))
+            ((account->counted_ms == 0 || now - account->counted_ms >= FRESH_MS) && ask(account, now, request)))
             waits = true;
     }
     return waits;

@@ -51,6 +51,7 @@ struct operation {
     unsigned generation;              /* of the account's cuid, when it was sent */
     char *path, *body;
     const char *via;
+    uint64_t cause; /* number of the request that it is for; 0: of none */
     struct restconf_call *call;
     int status; /* of the answer that counts, while something else is asked */
     char *answer;
@@ -64,7 +65,7 @@ struct operation {
 /* done(response): status 2xx: it is so now; 0: not known. Called once, from the loop; the operation is gone when done
  * returns. path and body are taken over; body and via may be NULL, via must stay. NULL: out of memory. */
 struct operation *operation_start(struct account *account, enum operation_kind kind, char *path, char *body,
-                                  const char *via,
+                                  const char *via, uint64_t cause,
                                   void (*done)(struct operation *operation, const struct transfer_response *response),
                                   void *arg, size_t index);
 void operation_cancel(struct operation *operation);
@@ -84,6 +85,7 @@ struct account {
     unsigned generation;       /* counts its cuids */
     bool registered;           /* it was seen there since the last outage */
     bool dirty;                /* something may differ */
+    uint64_t cause;            /* number of the last request whose changes may differ; 0: of none */
     struct counting *counting; /* under way */
     int64_t counted_ms;        /* when it was asked for; 0: never */
     size_t parts;              /* under way or waiting */
@@ -104,6 +106,7 @@ struct data_upstream {
     unsigned names;      /* counts what may have changed cuids */
     struct restconf *restconf;
     bool up;
+    struct log_repeat refused, not_compared;
     struct account *accounts, *to_compare;
     size_t comparing;
     struct restconf_call *capabilities_call;
@@ -174,7 +177,7 @@ struct part {
     enum part_state state;
     bool registered_here; /* by this part */
     bool began;           /* the registration was asked for or is not needed */
-    bool refused, silent;
+    bool refused, silent, acknowledged;
     struct refusal refusal;
     struct change_progress *changes;
     struct operation **operations; /* of each change; the last is the registration's */
@@ -186,7 +189,8 @@ struct part {
 int part_init(struct part *part, struct ask *ask, struct account *account);
 void part_start(struct part *part);
 void part_undo(struct part *part);
-void part_free(struct part *part); /* cancels what is under way */
+void part_doubt(struct part *part); /* its account may differ: it is compared, for the same request */
+void part_free(struct part *part);  /* cancels what is under way */
 
 /* ---- ask.c ---- */
 
@@ -221,7 +225,7 @@ void ask_drop_all(struct northbound_data *data);
 
 /* ---- counts.c ---- */
 
-bool counts_ask(void *arg, const struct catalog_client *client);
+bool counts_ask(void *arg, const struct catalog_client *client, uint64_t request);
 void counts_drop(struct account *account);
 
 /* ---- capabilities.c ---- */

@@ -238,6 +238,20 @@ void northbound_data_close(struct northbound_data *data, void (*on_closed)(void 
     uv_close((uv_handle_t *)&data->prepare, handle_closed);
 }
 
+bool northbound_data_upstream(const struct northbound_data *data, size_t i, struct northbound_data_upstream *out)
+{
+    const struct restconf *restconf;
+
+    if (i >= data->upstream_count)
+        return false;
+    restconf = data->upstreams[i].restconf;
+    *out = (struct northbound_data_upstream){.name = data->upstreams[i].config->name,
+                                             .up = restconf_is_up(restconf),
+                                             .waiting = restconf_waiting(restconf),
+                                             .counters = restconf_counters(restconf)};
+    return true;
+}
+
 const char *northbound_data_versions(void)
 {
     return transfer_versions();

@@ -18,6 +18,7 @@
 #include "aggregation/relay.h"
 #include "gateway/config/config.h"
 #include "gateway/store/store.h"
+#include "northbound/data/restconf.h"
 
 struct northbound_data;
 
@@ -33,6 +34,9 @@ struct northbound_data_settings {
     int (*make_cuid)(void *arg, size_t target, const struct requester *owner, char cuid[23]);
     /* What catalog_upstream.count asked for is there, or will not come; NULL: nobody asks. */
     void (*counted)(void *arg);
+    /* This target of the policy has acknowledged (2xx) all that was sent to it for the write that arrived then; NULL:
+     * nobody measures. */
+    void (*accepted)(void *arg, size_t target, uint64_t arrived_ns);
     void *arg;
 };
 
@@ -69,6 +73,15 @@ void northbound_data_change_free(struct northbound_data_change *change); /* NULL
 
 /* Asks that wait are dropped without a verdict. Never calls on_closed from inside. */
 void northbound_data_close(struct northbound_data *data, void (*on_closed)(void *arg), void *arg);
+
+/* For operators: the data channel of the i-th upstream that has one. False: there are no more. */
+struct northbound_data_upstream {
+    const char *name;
+    bool up;
+    size_t waiting; /* requests that are to be sent, or answered */
+    const struct restconf_counters *counters;
+};
+bool northbound_data_upstream(const struct northbound_data *data, size_t i, struct northbound_data_upstream *out);
 
 /* What libraries it stands on, for -V. */
 const char *northbound_data_versions(void);

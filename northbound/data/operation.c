@@ -61,6 +61,7 @@ static int send_request(struct operation *operation, const char *method, const c
     const struct restconf_request request = {.method = method,
                                              .path = path,
                                              .via = operation->via,
+                                             .cause = operation->cause,
                                              .body = body,
                                              .body_length = body ? strlen(body) : 0,
                                              .answer_max = DATA_ANSWER_MAX,
@@ -213,7 +214,7 @@ static int send_own(struct operation *operation)
 }
 
 struct operation *operation_start(struct account *account, enum operation_kind kind, char *path, char *body,
-                                  const char *via,
+                                  const char *via, uint64_t cause,
                                   void (*done)(struct operation *operation, const struct transfer_response *response),
                                   void *arg, size_t index)
 {
@@ -230,6 +231,7 @@ struct operation *operation_start(struct account *account, enum operation_kind k
                                     .path = path,
                                     .body = body,
                                     .via = via,
+                                    .cause = cause,
                                     .done = done,
                                     .arg = arg,
                                     .index = index};

@@ -8,6 +8,13 @@
 static void advance(struct part *part);
 static void retreat(struct part *part);
 
+/* What is there is found by comparing, for the same request. */
+void part_doubt(struct part *part)
+{
+    part->account->dirty = true;
+    part->account->cause = part->ask->write->request;
+}
+
 int part_init(struct part *part, struct ask *ask, struct account *account)
 {
     part->ask = ask;
@@ -35,7 +42,7 @@ void part_free(struct part *part)
     for (size_t i = 0; i <= part->ask->change_count; i++)
         if (part->operations[i]) {
             operation_cancel(part->operations[i]);
-            account->dirty = true;
+            part_doubt(part);
         }
     if (part->prev)
         DL_DELETE2(account->waiting, part, prev, next_waiting);
@@ -87,6 +94,8 @@ static void note_refusal(struct part *part, const struct transfer_response *resp
         .gateway = settings->config->gateway.domain_side_server ? NULL : settings->config->gateway.name,
     };
 
+    char note[LOG_NOTE];
+
     if (part->refused || part->silent)
         return;
     if (response->status == 0) {
@@ -97,8 +106,11 @@ static void note_refusal(struct part *part, const struct transfer_response *resp
     part->refused = true;
     refusal_translate(&terms, response->status, response->retry_after, response->body, response->length,
                       &part->refusal);
-    log_notice("data-refused", "%s answers %d to what %s asks for: %s", account->upstream->config->name,
-               response->status, part->ask->write->owner, part->refusal.message);
+    if (log_repeat(&account->upstream->refused, settings->now(), note))
+        log_notice("upstream-refused",
+                   LOG_REQUEST " upstream %s: %d to what client %s asks for on the data channel: %s%s",
+                   part->ask->write->request, account->upstream->config->name, response->status,
+                   part->ask->write->owner, part->refusal.message, note);
 }
 
 static void refuse_here(struct part *part, int status, const char *tag, const char *message)
@@ -131,8 +143,10 @@ static void changed(struct operation *operation, const struct transfer_response 
         part->changes[i].state = good ? CHANGE_MADE : response->status == 0 ? CHANGE_NOT_KNOWN : CHANGE_UNTOUCHED;
     }
     if (response->status == 0)
-        part->account->dirty = true;
-    if (!good)
+        part_doubt(part);
+    if (good)
+        part->acknowledged = true;
+    else
         note_refusal(part, response);
     advance(part);
 }
@@ -177,7 +191,7 @@ static int send_put(struct part *part, size_t i, const char *json, size_t length
     result = portion_make(change->kind, json, length, &terms, &entry, reason);
     if (result == PORTION_NOTHING && change->existed) {
         part->operations[i] = operation_start(part->account, OPERATION_DELETE, path_of(part, change, false), NULL,
-                                              part->ask->via, done, part, i);
+                                              part->ask->via, part->ask->write->request, done, part, i);
     } else if (result == PORTION_NOTHING) {
         part->changes[i].others = true;
         return -1;
@@ -188,7 +202,7 @@ static int send_put(struct part *part, size_t i, const char *json, size_t length
         body = portion_body(change->kind, entry);
         json_decref(entry);
         part->operations[i] = operation_start(part->account, OPERATION_PUT, path_of(part, change, placed), body,
-                                              part->ask->via, done, part, i);
+                                              part->ask->via, part->ask->write->request, done, part, i);
     }
     part->changes[i].others = result == PORTION_NOTHING;
     if (!part->operations[i])
@@ -205,7 +219,7 @@ static void send_change(struct part *part, size_t i)
             return;
     } else {
         part->operations[i] = operation_start(part->account, OPERATION_DELETE, path_of(part, change, false), NULL,
-                                              part->ask->via, changed, part, i);
+                                              part->ask->via, part->ask->write->request, changed, part, i);
         if (!part->operations[i]) {
             refuse_here(part, 503, "operation-failed", "The gateway is out of memory.");
             return;
@@ -227,9 +241,9 @@ static bool send_registration(struct part *part)
     part->began = true;
     if (!leaves && !(comes && (account->client != 0 || !account->registered)))
         return false;
-    part->operations[last] =
-        operation_start(account, leaves ? OPERATION_UNREGISTER : OPERATION_REGISTER,
-                        leaves ? path_client(account->cuid, "") : NULL, NULL, part->ask->via, changed, part, last);
+    part->operations[last] = operation_start(account, leaves ? OPERATION_UNREGISTER : OPERATION_REGISTER,
+                                             leaves ? path_client(account->cuid, "") : NULL, NULL, part->ask->via,
+                                             part->ask->write->request, changed, part, last);
     if (part->operations[last])
         part->under_way++;
     else
@@ -248,6 +262,15 @@ static bool may_send(const struct part *part)
            (ask->changes[part->next].kind == CATALOG_ALIAS && part->under_way < account_window(part->account));
 }
 
+static void measure(const struct part *part)
+{
+    const struct northbound_data_settings *settings = &part->ask->data->settings;
+    uint64_t arrived_ns = part->ask->write->arrived_ns;
+
+    if (part->acknowledged && !has_failed(part) && arrived_ns > 0 && settings->accepted)
+        settings->accepted(settings->arg, part->account->upstream->place, arrived_ns);
+}
+
 static void advance(struct part *part)
 {
     if (!part->began && send_registration(part) && !has_failed(part))
@@ -259,6 +282,7 @@ static void advance(struct part *part)
         send_change(part, part->next++);
     if (part->under_way == 0) {
         part->state = PART_STOPPED;
+        measure(part);
         ask_part_stopped(part->ask);
     }
 }
@@ -284,7 +308,7 @@ static void undone(struct operation *operation, const struct transfer_response *
     part->under_way--;
     part->acl_under_way = false;
     if (response->status < 200 || response->status >= 300)
-        part->account->dirty = true;
+        part_doubt(part);
     if (i < part->ask->change_count)
         part->changes[i].state = CHANGE_UNTOUCHED;
     retreat(part);
@@ -302,13 +326,13 @@ static void undo_change(struct part *part, size_t i)
         send_put(part, i, entry->json, entry->json_length, false, undone);
     else
         part->operations[i] = operation_start(part->account, OPERATION_DELETE, path_of(part, change, false), NULL,
-                                              part->ask->via, undone, part, i);
+                                              part->ask->via, part->ask->write->request, undone, part, i);
     if (change->kind == CATALOG_ACL && (entry || change->insert != CATALOG_KEEP))
-        part->account->dirty = true; /* its place is not told */
+        part_doubt(part); /* its place is not told */
     if (part->operations[i])
         part->under_way++;
     else
-        part->account->dirty = true;
+        part_doubt(part);
 }
 
 static void undo_registration(struct part *part)
@@ -319,11 +343,11 @@ static void undo_registration(struct part *part)
     if (part->account->client == 0)
         return;
     part->operations[last] = operation_start(part->account, OPERATION_UNREGISTER, path_client(part->account->cuid, ""),
-                                             NULL, part->ask->via, undone, part, last);
+                                             NULL, part->ask->via, part->ask->write->request, undone, part, last);
     if (part->operations[last])
         part->under_way++;
     else
-        part->account->dirty = true;
+        part_doubt(part);
 }
 
 static void retreat(struct part *part)
@@ -346,6 +370,6 @@ void part_undo(struct part *part)
 {
     part->state = PART_UNDOING;
     if (part->ask->write->deregisters && part->account->client != 0 && !has_failed(part))
-        part->account->dirty = true; /* all of it has to come back */
+        part_doubt(part); /* all of it has to come back */
     retreat(part);
 }

@@ -13,6 +13,7 @@
 #define PROBE_FIRST_MS 1000u
 #define PROBE_MAX_MS 60000u
 #define DISCOVERY_MS 10000u
+#define HOST_META "/.well-known/host-meta"
 
 enum root_state { ROOT_UNKNOWN, ROOT_ASKED, ROOT_KNOWN };
 
@@ -36,6 +37,8 @@ struct restconf {
     struct restconf_call *waiting, *under_way;
     uv_timer_t timer; /* the next probe; or, at once, calls that must fail */
     bool was_up, out;
+    struct restconf_counters counters;
+    size_t calls; /* waiting and under way */
     uint64_t out_since, probe_at;
     unsigned probe_ms;
     size_t handles;
@@ -53,6 +56,7 @@ static uint64_t now_ms(const struct restconf *restconf)
 
 static void call_free(struct restconf_call *call)
 {
+    call->restconf->calls--;
     free(call->texts);
     free(call);
 }
@@ -61,6 +65,63 @@ static void call_end(struct restconf_call *call, const struct transfer_response 
 {
     call->done(call->arg, response);
     call_free(call);
+}
+
+/* ---- What is noted of each ---- */
+
+static const char *const methods[RESTCONF_METHODS] = {"DELETE", "GET", "POST", "PUT"};
+
+const char *restconf_method_name(size_t method)
+{
+    return methods[method];
+}
+
+const struct restconf_counters *restconf_counters(const struct restconf *restconf)
+{
+    return &restconf->counters;
+}
+
+/* What of the tree it is about: one of a few words. Names in a path are percent-encoded, "/" with them. */
+static const char *kind_of(const char *path)
+{
+    static const struct {
+        const char *in, *kind;
+    } kinds[] = {{"/acl=", "acl"},
+                 {"/alias=", "alias"},
+                 {"/acls", "acls"},
+                 {"/aliases", "aliases"},
+                 {"/capabilities", "capabilities"},
+                 {"/dots-client=", "dots-client"},
+                 {"/host-meta", "host-meta"}};
+    size_t length = strcspn(path, "?");
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (memmem(path, length, kinds[i].in, strlen(kinds[i].in)))
+            return kinds[i].kind;
+    return "dots-data";
+}
+
+static void note_request(const struct restconf *restconf, uint64_t cause, const struct transfer_request *request)
+{
+    log_debug("upstream-request", LOG_REQUEST " upstream %s: %s %s, %zu bytes", cause, restconf->settings.config->name,
+              request->method, kind_of(request->path), request->body_length);
+}
+
+static void note_answer(struct restconf *restconf, uint64_t cause, const char *method, const char *path,
+                        const struct transfer_response *response)
+{
+    const char *name = restconf->settings.config->name, *kind = kind_of(path);
+    size_t place = response->status ? http_status_place((unsigned)response->status) : RESTCONF_UNANSWERED, i = 0;
+
+    while (i < RESTCONF_METHODS - 1 && strcmp(methods[i], method) != 0)
+        i++;
+    restconf->counters.answers[i][place]++;
+    if (response->status)
+        log_debug("upstream-answer", LOG_REQUEST " upstream %s: %s %s: %d, %zu bytes", cause, name, method, kind,
+                  response->status, response->length);
+    else
+        log_debug("upstream-answer", LOG_REQUEST " upstream %s: %s %s: none, %s", cause, name, method, kind,
+                  response->failure);
 }
 
 static void fail_waiting(struct restconf *restconf, const char *why)
@@ -102,6 +163,7 @@ static void answered(void *arg, const struct transfer_response *response)
     struct restconf *restconf = call->restconf;
 
     DL_DELETE(restconf->under_way, call);
+    note_answer(restconf, call->request.cause, call->request.method, call->request.path, response);
     if (response->status == 0 && restconf->state == ROOT_KNOWN)
         outage(restconf, response->failure);
     call_end(call, response);
@@ -127,6 +189,7 @@ static void call_send(struct restconf_call *call)
     if (path) {
         snprintf(path, size, "%s%s", restconf->root, call->request.path);
         request.path = path;
+        note_request(restconf, call->request.cause, &request);
         call->transfer = transfer_start(restconf->channel, &request, answered, call);
         free(path);
     }
@@ -172,6 +235,7 @@ static void discovered(void *arg, const struct transfer_response *response)
     char why[320];
 
     restconf->discovery = NULL;
+    note_answer(restconf, 0, "GET", HOST_META, response);
     if (response->status == 0)
         snprintf(why, sizeof(why), "%s", response->failure);
     else if (response->status != 200)
@@ -188,13 +252,14 @@ static void discovered(void *arg, const struct transfer_response *response)
 static void discover(struct restconf *restconf)
 {
     const struct transfer_request request = {.method = "GET",
-                                             .path = "/.well-known/host-meta",
+                                             .path = HOST_META,
                                              .accept = "application/xrd+xml",
                                              .answer_max = HOST_META_MAX,
                                              .timeout_ms = DISCOVERY_MS};
 
     if (restconf->state == ROOT_ASKED)
         return;
+    note_request(restconf, 0, &request);
     restconf->discovery = transfer_start(restconf->channel, &request, discovered, restconf);
     if (restconf->discovery)
         restconf->state = ROOT_ASKED;
@@ -308,6 +373,7 @@ struct restconf_call *restconf_call(struct restconf *restconf, const struct rest
         return NULL;
     }
     call->restconf = restconf;
+    restconf->calls++;
     call->request = *request;
     call->texts = at;
     call->request.path = keep(&at, request->path, path);
@@ -333,6 +399,16 @@ void restconf_cancel(struct restconf_call *call)
         DL_DELETE(call->restconf->waiting, call);
     }
     call_free(call);
+}
+
+bool restconf_is_up(const struct restconf *restconf)
+{
+    return restconf->was_up && !restconf->out;
+}
+
+size_t restconf_waiting(const struct restconf *restconf)
+{
+    return restconf->calls;
 }
 
 unsigned restconf_retry_after(const struct restconf *restconf)

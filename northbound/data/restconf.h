@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "gateway/http/http.h"
 #include "northbound/data/transfer.h"
 
 #define RESTCONF_JSON "application/yang-data+json"
@@ -36,6 +37,7 @@ void restconf_start(struct restconf *restconf); /* looks whether it is there */
 /* path: below the root, percent-encoded, with a query if any. body NULL: none. Copied. NULL: out of memory. */
 struct restconf_request {
     const char *method, *path, *via;
+    uint64_t cause; /* number of the client's request that it is for, for the log; 0: of none */
     const char *body;
     size_t body_length, answer_max;
     unsigned timeout_ms;
@@ -43,6 +45,17 @@ struct restconf_request {
 struct restconf_call *restconf_call(struct restconf *restconf, const struct restconf_request *request, transfer_h *done,
                                     void *arg);
 void restconf_cancel(struct restconf_call *call);
+
+/* Requests that were sent, by what they were answered. */
+#define RESTCONF_METHODS 4u
+#define RESTCONF_UNANSWERED HTTP_STATUSES
+struct restconf_counters {
+    uint64_t answers[RESTCONF_METHODS][HTTP_STATUSES + 1]; /* by http_status_place, or RESTCONF_UNANSWERED */
+};
+const struct restconf_counters *restconf_counters(const struct restconf *restconf);
+const char *restconf_method_name(size_t method); /* "GET" */
+bool restconf_is_up(const struct restconf *restconf);
+size_t restconf_waiting(const struct restconf *restconf); /* calls that are to be sent, or answered */
 
 /* s until it is looked after again; 0: there is no outage. */
 unsigned restconf_retry_after(const struct restconf *restconf);

@@ -11,6 +11,7 @@ struct repairing {
     struct comparison *comparison; /* in the pool, then with steps */
     bool compared, acl_under_way, failed;
     unsigned generation; /* of the cuid whose listing this is */
+    uint64_t cause;      /* number of the request whose changes are in doubt; 0: of none */
     uint64_t serial;     /* parts that had begun when the listing was asked for */
     size_t next, under_way, put, deleted, refused;
     struct operation *operations[DATA_WINDOW];
@@ -67,6 +68,8 @@ static void finish(struct repairing *repairing)
         log_notice("data-repaired", "%s: of its aliases and ACLs of %s, %zu put, %zu deleted, %zu refused",
                    upstream->config->name, account->client ? account->client_cuid : "this gateway", repairing->put,
                    repairing->deleted, repairing->refused);
+    if (!good && account->cause == 0)
+        account->cause = repairing->cause; /* it is tried again for that */
     repairing_free(repairing);
     start_waiting(account);
     if (good && gone && account->parts == 0 && !account->dirty)
@@ -82,9 +85,12 @@ static void finish(struct repairing *repairing)
 static void fail(struct repairing *repairing, const char *why)
 {
     const struct account *account = repairing->account;
+    char note[LOG_NOTE];
 
-    log_warning("data-not-compared", "%s: its aliases and ACLs of %s are not compared with ours: %s; again in a minute",
-                account->upstream->config->name, account->client ? account->client_cuid : "this gateway", why);
+    if (log_repeat(&account->upstream->not_compared, account->upstream->data->settings.now(), note))
+        log_warning(
+            "data-not-compared", "%s: its aliases and ACLs of %s are not compared with ours: %s; again in a minute%s",
+            account->upstream->config->name, account->client ? account->client_cuid : "this gateway", why, note);
     repairing->failed = true;
     finish(repairing);
 }
@@ -117,7 +123,8 @@ static bool send_without_place(struct repairing *repairing, struct operation *op
     path = operation->path;
     body = operation->body;
     operation->path = operation->body = NULL;
-    *slot = operation_start(operation->account, OPERATION_PUT, path, body, NULL, stepped, repairing, operation->index);
+    *slot = operation_start(operation->account, OPERATION_PUT, path, body, NULL, repairing->cause, stepped, repairing,
+                            operation->index);
     return *slot != NULL;
 }
 
@@ -129,7 +136,7 @@ static void stepped(struct operation *operation, const struct transfer_response 
     repairing->operations[operation->index] = NULL;
     if (response->status >= 400 && response->status < 600 && send_without_place(repairing, operation))
         return;
-    if (response->status >= 300)
+    if (response->status >= 300 && repairing->refused == 0) /* how many there are, data-repaired says */
         log_warning("data-repair-refused", "%s answers %d to %s %s; it is left so until tomorrow",
                     account->upstream->config->name, response->status,
                     operation->kind == OPERATION_PUT ? "PUT" : "DELETE", operation->path ? operation->path : "");
@@ -163,7 +170,7 @@ static struct operation *start_put(struct repairing *repairing, const struct rep
     return operation_start(repairing->account, OPERATION_PUT,
                            path_entry(repairing->account->cuid, from->entry->kind, from->name, insert_of(step),
                                       step->place == REPAIR_ANYWHERE ? NULL : comparison->wanted[step->neighbour].name),
-                           body, NULL, stepped, repairing, slot);
+                           body, NULL, repairing->cause, stepped, repairing, slot);
 }
 
 /* One that came while the listing was under way is not a stray. */
@@ -188,8 +195,8 @@ static struct operation *start_deletion(struct repairing *repairing, const struc
     if (!is_stray(repairing, kind, name))
         return NULL;
     return operation_start(repairing->account, OPERATION_DELETE,
-                           path_entry(repairing->account->cuid, kind, name, CATALOG_KEEP, NULL), NULL, NULL, stepped,
-                           repairing, slot);
+                           path_entry(repairing->account->cuid, kind, name, CATALOG_KEEP, NULL), NULL, NULL,
+                           repairing->cause, stepped, repairing, slot);
 }
 
 static void start_step(struct repairing *repairing, const struct repair_step *step)
@@ -401,8 +408,11 @@ static void call(struct repairing *repairing, const char *method, const char *cu
                  void (*done)(void *arg, const struct transfer_response *response))
 {
     char *path = path_client(cuid, query);
-    const struct restconf_request request = {
-        .method = method, .path = path, .answer_max = DATA_LISTING_MAX, .timeout_ms = DATA_LISTING_TIMEOUT_MS};
+    const struct restconf_request request = {.method = method,
+                                             .path = path,
+                                             .cause = repairing->cause,
+                                             .answer_max = DATA_LISTING_MAX,
+                                             .timeout_ms = DATA_LISTING_TIMEOUT_MS};
 
     if (path)
         repairing->call = restconf_call(repairing->account->upstream->restconf, &request, done, repairing);
@@ -420,7 +430,7 @@ static void go_on(struct repairing *repairing)
         call(repairing, "DELETE", former, "", left_former);
     else if (account->client != 0 && !account_client(account) && account->parts == 0)
         repairing->leaving = operation_start(account, OPERATION_UNREGISTER, path_client(account->cuid, ""), NULL, NULL,
-                                             left, repairing, 0);
+                                             repairing->cause, left, repairing, 0);
     else
         call(repairing, "GET", account->cuid, "?content=all", listed);
     if (!repairing->leaving && !repairing->call)
@@ -439,6 +449,8 @@ static void begin(struct account *account)
     }
     repairing->account = account;
     repairing->serial = account->serial;
+    repairing->cause = account->cause;
+    account->cause = 0;
     account->repairing = repairing;
     account->upstream->comparing++;
     go_on(repairing);

@@ -126,6 +126,7 @@ static void error_received(void *arg, const char *line, size_t length, bool cut)
 static void start_again(struct mitigator *mitigator)
 {
     struct exec *exec = mitigator->state;
+    jobs_forget(&mitigator->jobs); /* all of them wait from now on */
     exec->pause = mitigator_next_pause(mitigator, exec->pause);
     uv_timer_start(&exec->restart, restart, exec->pause, 0);
 }
@@ -206,7 +207,6 @@ static void restart(uv_timer_t *timer)
     }
     exec->started = uv_now(mitigator->loop);
     exec->stalled = false;
-    jobs_forget(&mitigator->jobs);
     pump(mitigator);
 }
 

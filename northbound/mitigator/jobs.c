@@ -33,6 +33,8 @@ static void drop(struct jobs *jobs, struct job *job)
 {
     unqueue(jobs, job);
     TAILQ_REMOVE(&jobs->all, job, all);
+    jobs->count--;
+    jobs->busy_count -= job->busy;
     tdelete(job, &jobs->tree, compare);
     free(job->members);
     free(job);
@@ -87,6 +89,7 @@ static struct job *add(struct jobs *jobs, const char *id)
         return NULL;
     }
     TAILQ_INSERT_TAIL(&jobs->all, job, all);
+    jobs->count++;
     return job;
 }
 
@@ -158,6 +161,7 @@ void jobs_told(struct jobs *jobs, struct job *job, bool busy)
     job->was_told = job->told;
     job->told = job->live;
     job->changed = false;
+    jobs->busy_count += busy - job->busy;
     job->busy = busy;
     if (busy)
         unqueue(jobs, job);
@@ -174,6 +178,7 @@ void jobs_not_told(struct jobs *jobs, struct job *job)
 
 void jobs_idle(struct jobs *jobs, struct job *job)
 {
+    jobs->busy_count -= job->busy;
     job->busy = false;
     settle(jobs, job);
 }

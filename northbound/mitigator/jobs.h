@@ -36,7 +36,7 @@ struct jobs {
     void *tree;              /* by id: search.h */
     struct job_list all;     /* in the order in which they were started */
     struct job_list waiting; /* in the order in which they began to wait */
-    size_t live_count, waiting_count;
+    size_t count, live_count, waiting_count, busy_count;
 };
 
 void jobs_init(struct jobs *jobs);

@@ -94,6 +94,15 @@ void mitigator_stop(struct mitigator *mitigator, const char *id)
     mitigator->driver->wake(mitigator);
 }
 
+void mitigator_counts(const struct mitigator *mitigator, struct mitigator_counts *out)
+{
+    const struct jobs *jobs = &mitigator->jobs;
+
+    *out = (struct mitigator_counts){.waiting = jobs->waiting_count,
+                                     .telling = jobs->busy_count,
+                                     .running = jobs->count - jobs->waiting_count - jobs->busy_count};
+}
+
 void mitigator_close(struct mitigator *mitigator, void (*on_closed)(void *arg), void *arg)
 {
     mitigator->closing = true;

@@ -71,6 +71,14 @@ int mitigator_start(struct mitigator *mitigator, const struct mitigator_job *job
 int mitigator_update(struct mitigator *mitigator, const struct mitigator_job *job);
 void mitigator_stop(struct mitigator *mitigator, const char *id);
 
+/* Jobs by what their program knows of them. */
+struct mitigator_counts {
+    size_t waiting; /* for their program to take what is new of them, or to be started */
+    size_t telling; /* driver notify: a program is running for one event of theirs */
+    size_t running; /* the program, or the operator, has been told all */
+};
+void mitigator_counts(const struct mitigator *mitigator, struct mitigator_counts *out);
+
 /* Sends what is queued, closes the program's stdin, lets it end (5 s, then SIGTERM, then SIGKILL
  * after 5 s), then calls on_closed. Jobs are not stopped by this: they go on over a restart. */
 void mitigator_close(struct mitigator *mitigator, void (*on_closed)(void *arg), void *arg);

@@ -30,13 +30,16 @@ struct wire_message *response_body(const struct leg *leg, const struct dots_resp
 {
     struct wire_message *message = NULL;
     struct wire_error error;
+    char note[LOG_NOTE];
 
     if (response->body_length == 0 || response->content_format != DOTS_CONTENT_FORMAT)
         return NULL;
     if (wire_decode_cbor(response->body, response->body_length, WIRE_TO_CLIENT, &message, &error) == 0)
         return message;
-    log_warning("upstream-answer", "upstream %s: the body of a %u.%02u cannot be used: %s", leg->upstream->config->name,
-                DOTS_CODE_CLASS(response->code), DOTS_CODE_DETAIL(response->code), error.text);
+    if (log_repeat(&leg->upstream->unread, leg->upstream->northbound->now(), note))
+        log_warning("upstream-answer", "upstream %s: the body of a %u.%02u cannot be used: %s%s",
+                    leg->upstream->config->name, DOTS_CODE_CLASS(response->code), DOTS_CODE_DETAIL(response->code),
+                    error.text, note);
     return NULL;
 }
 

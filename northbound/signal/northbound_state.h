@@ -89,6 +89,7 @@ struct upstream {
     struct leg *shared, *legs;
     size_t down; /* legs without a session */
     uint64_t ups, outages, redirect_loops;
+    struct log_repeat unread;                     /* answers with a body that cannot be used */
     uint64_t alerted_at;                          /* last warning about a single requester's leg */
     char hash[23];                                /* of its credentials: the gateway's cuid */
     uint8_t secret[32];                           /* for derived cuids */

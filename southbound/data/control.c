@@ -117,6 +117,7 @@ void data_control(void *arg, const char *owner, const char *cuid, const struct w
         return;
     }
     write->control = control;
+    write->number = control->request;
     control->under_way = write;
     data_write_begin(write);
 }

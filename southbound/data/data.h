@@ -12,6 +12,7 @@
 #include "southbound/data/southbound_data.h"
 #include "southbound/signal/alias.h"
 #include "southbound/signal/client.h"
+#include "southbound/signal/refusal.h"
 
 #define DATA_WRITES_MAX 256u /* of one owner that wait for each other */
 #define DATA_RETRY_S 10      /* Retry-After while the store cannot write */
@@ -25,6 +26,7 @@ struct data_write {
     struct south_client *owner;         /* a reference */
     char hash[23];                      /* of the peer's key */
     enum data_method method;
+    uint64_t number; /* of the request, for the log */
     struct data_path path;
     struct data_query query;
     struct data_target target;
@@ -78,6 +80,8 @@ struct data_server {
     struct data_write *storing;                   /* in order of their sequence */
     void (*changed)(void *arg, const char *cuid); /* NULL: nobody listens */
     void *changed_arg;
+    struct south_refusals refusals;
+    struct data_counters counters;
     uint8_t *record;   /* scratch, STORE_VALUE_MAX */
     uv_timer_t timer;  /* the next entry that expires */
     uv_timer_t reaper; /* while there is what catalog_reap has to take apart */
@@ -110,6 +114,21 @@ void data_reap(struct data_server *server); /* entries may have been cleared or 
 int64_t data_expiry(const struct data_server *server);
 void data_part_closed(struct data_server *server);
 struct http_tls data_tls(const struct config *config);
+
+/* request.c: what is noted of each exchange from its arrival to its end, which is one of data_respond, _source, drop.
+ */
+bool data_request_begin(struct data_server *server, struct http_exchange *exchange, const struct http_request *request);
+/* Who asks (NULL: nobody known) and for what (NULL: it cannot be read) is known now. */
+void data_request_log(struct http_exchange *exchange, const struct http_request *request, struct south_client *owner,
+                      const struct data_path *path);
+uint64_t data_request_number(const struct http_exchange *exchange);
+uint64_t data_request_arrived(const struct http_exchange *exchange); /* uv_hrtime */
+/* As http_respond, http_respond_source, http_drop. */
+void data_respond(struct http_exchange *exchange, unsigned status, const struct http_header *headers, size_t count,
+                  const void *body, size_t length);
+void data_respond_source(struct http_exchange *exchange, unsigned status, const struct http_header *headers,
+                         size_t count, const struct http_source *source);
+void data_drop(struct http_exchange *exchange);
 
 /* reply.c */
 void data_reply_fault(struct data_server *server, struct http_exchange *exchange, const struct south_client *owner,

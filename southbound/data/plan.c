@@ -379,6 +379,8 @@ int data_plan(struct data_write *write, struct data_fault *fault)
     write->upstream.identity_hash = client ? client->identity_hash : write->hash;
     write->upstream.changes = write->changes;
     write->upstream.change_count = write->change_count;
+    write->upstream.request = write->number;
+    write->upstream.arrived_ns = write->exchange ? data_request_arrived(write->exchange) : 0;
     write->upstream.via = write->via[0] ? write->via : NULL;
     return 0;
 }

@@ -48,7 +48,7 @@ static bool unchanged(struct data_read *read, uint64_t stamp, int64_t modified_m
     if (status != 304 || read->query.content != DATA_CONTENT_CONFIG)
         return false;
     data_tag_headers(stamp, modified_ms, &tag, headers);
-    http_respond(read->exchange, 304, headers, DATA_TAG_HEADERS, NULL, 0);
+    data_respond(read->exchange, 304, headers, DATA_TAG_HEADERS, NULL, 0);
     return true;
 }
 
@@ -60,7 +60,7 @@ static void answer_body(struct data_read *read, struct data_body *body, uint64_t
     size_t count = data_tag_headers(stamp, modified_ms, &tag, headers);
 
     headers[count++] = (struct http_header){"Content-Type", DATA_JSON};
-    http_respond_source(read->exchange, 200, headers, count, &source);
+    data_respond_source(read->exchange, 200, headers, count, &source);
 }
 
 /* Takes value over. */

@@ -9,17 +9,31 @@
 #include "gateway/log/log.h"
 #include "southbound/data/data.h"
 
+/* A client that asks for the same again and again does not fill the log. */
+static void log_refusal(struct data_server *server, const struct http_exchange *exchange,
+                        const struct south_client *owner, const struct data_fault *fault)
+{
+    const char *name = owner ? owner->config->name : "unknown";
+    uint32_t left_out;
+    char note[LOG_NOTE] = "";
+
+    if (!south_refusal_note(&server->refusals, owner, (uint16_t)fault->status, server->now(), &left_out))
+        return;
+    if (left_out)
+        snprintf(note, sizeof(note), " (%u such lines were left out before)", (unsigned)left_out);
+    log_notice("request-refused", LOG_REQUEST " client %s: %u, %s%s%s%s", data_request_number(exchange), name,
+               fault->status, fault->message, fault->via[0] ? ", Via: " : "", fault->via, note);
+}
+
 void data_reply_fault(struct data_server *server, struct http_exchange *exchange, const struct south_client *owner,
                       const struct data_fault *fault)
 {
     char *body = data_fault_body(fault), retry[24];
     struct http_header headers[] = {{"Content-Type", DATA_JSON}, {"Cache-Control", "no-cache"}, {"Retry-After", retry}};
 
-    (void)server;
     snprintf(retry, sizeof(retry), "%" PRId64, fault->retry_after);
-    log_info("data-refused", "client %s: %u %s: %s", owner ? owner->config->name : "(unknown)", fault->status,
-             fault->tag, fault->message);
-    http_respond(exchange, fault->status, headers, fault->retry_after > 0 ? 3 : 2, body, body ? strlen(body) : 0);
+    log_refusal(server, exchange, owner, fault);
+    data_respond(exchange, fault->status, headers, fault->retry_after > 0 ? 3 : 2, body, body ? strlen(body) : 0);
     free(body);
 }
 
@@ -27,7 +41,7 @@ void data_reply_text(struct http_exchange *exchange, unsigned status, const char
 {
     struct http_header headers[] = {{"Content-Type", type}, {"Cache-Control", "no-cache"}};
 
-    http_respond(exchange, status, headers, 2, body, strlen(body));
+    data_respond(exchange, status, headers, 2, body, strlen(body));
 }
 
 /* RFC 9110 section 5.6.7. */

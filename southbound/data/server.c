@@ -63,7 +63,7 @@ static void reply_options(struct http_exchange *exchange, bool writable)
     struct http_header headers[] = {
         {"Allow", writable ? allow_all : allow_read}, {"Cache-Control", "no-cache"}, {"Accept-Patch", DATA_JSON}};
 
-    http_respond(exchange, 200, headers, writable ? 3 : 2, NULL, 0);
+    data_respond(exchange, 200, headers, writable ? 3 : 2, NULL, 0);
 }
 
 /* Media types of a list; parameters are passed over, and so is "q=0". */
@@ -131,7 +131,6 @@ static int check_headers(struct data_write *write, struct data_fault *fault)
         fault->app_tag = "loop-detected";
         fault->transport = true;
         snprintf(fault->via, sizeof(fault->via), "%.250s", write->via);
-        log_warning("data-loop", "client %s: a request came back, Via: %s", write->owner->config->name, write->via);
         return -1;
     }
     if (!accepts(http_header_find(request, "accept"), DATA_JSON))
@@ -243,13 +242,22 @@ static void on_request(void *arg, struct http_exchange *exchange, const struct h
     struct data_server *server = arg;
     struct data_write *write = calloc(1, sizeof(*write));
     struct data_fault fault;
+    bool good;
 
-    if (!write) {
+    if (!data_request_begin(server, exchange, request)) {
+        free(write);
         http_drop(exchange);
         return;
     }
-    *write = (struct data_write){.server = server, .exchange = exchange, .request = request};
-    if (prepare(write, &fault) != 0) {
+    if (!write) {
+        data_drop(exchange);
+        return;
+    }
+    *write = (struct data_write){
+        .server = server, .exchange = exchange, .request = request, .number = data_request_number(exchange)};
+    good = prepare(write, &fault) == 0;
+    data_request_log(exchange, request, write->owner, good ? &write->path : NULL);
+    if (!good) {
         data_write_refuse(write, &fault);
         return;
     }

@@ -14,10 +14,10 @@
 #include "aggregation/catalog_upstream.h"
 #include "aggregation/relay.h"
 #include "gateway/config/config.h"
+#include "gateway/http/http.h"
 #include "gateway/store/store.h"
 
 struct data_server;
-struct http_counters;
 
 /* config, relay, store, catalog and upstream are borrowed; upstream NULL: this gateway is the data channel's server.
  * Opens the listeners of channel data; nothing but expiry is done without any. NULL with a sentence. */
@@ -28,7 +28,15 @@ struct data_server *data_open(uv_loop_t *loop, const struct config *config, stru
 /* The aliases or ACLs of a client changed. Never from inside a function of this header. */
 void data_on_change(struct data_server *server, void (*changed)(void *arg, const char *cuid), void *arg);
 
-/* For operators. NULL: no listener. */
+/* For operators. Requests that HTTP itself refuses are in http_counters only. */
+#define DATA_METHODS 7u
+struct data_counters {
+    uint64_t requests[DATA_METHODS];
+    uint64_t responses[DATA_METHODS][HTTP_STATUSES]; /* by http_status_place */
+};
+const struct data_counters *data_counters(const struct data_server *server);
+const char *data_method_name(size_t method); /* "GET" */
+/* NULL: no listener. */
 const struct http_counters *data_http_counters(const struct data_server *server);
 
 /* One record at start, of STORE_DATA_CLIENT, STORE_ALIAS, STORE_ACL, in this order. */

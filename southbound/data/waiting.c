@@ -23,7 +23,7 @@ bool data_read_waits(struct data_read *read, const struct catalog_client *client
     const struct catalog_upstream *upstream = server->upstream;
 
     if (server->closing || !upstream || !upstream->count || read->impatient || !shows_statistics(read, client) ||
-        !upstream->count(upstream->arg, client))
+        !upstream->count(upstream->arg, client, data_request_number(read->exchange)))
         return false;
     if (read->until_ms)
         return true;
@@ -78,7 +78,7 @@ void data_reads_drop(struct data_server *server)
     DL_FOREACH_SAFE(server->reads, read, next)
     {
         DL_DELETE(server->reads, read);
-        http_drop(read->exchange);
+        data_drop(read->exchange);
         data_read_free(read);
     }
 }

@@ -222,7 +222,7 @@ static void worked(uv_work_t *request, int status)
         struct data_server *server = write->server;
 
         if (write->exchange)
-            http_drop(write->exchange);
+            data_drop(write->exchange);
         leave_line(write);
         data_write_free(write);
         data_part_closed(server);
@@ -293,7 +293,8 @@ static void decided(void *arg, const struct catalog_verdict *verdict)
         return;
     }
     if (data_keep(write) != 0) {
-        log_error("out-of-memory", "a write of client %s on the data channel was not kept", write->owner->config->name);
+        log_error("out-of-memory", LOG_REQUEST " client %s: its write on the data channel was not kept", write->number,
+                  write->owner->config->name);
         data_refuse(&fault, 500, "operation-failed", "out of memory");
         data_write_refuse(write, &fault);
         return;
@@ -345,7 +346,7 @@ static void answer(struct data_write *write)
                  write->location);
         headers[count++] = (struct http_header){"Location", location};
     }
-    http_respond(write->exchange, write->status, headers, count, NULL, 0);
+    data_respond(write->exchange, write->status, headers, count, NULL, 0);
     write->exchange = NULL;
 }
 
@@ -367,7 +368,7 @@ void data_write_committed(struct data_server *server, uint64_t sequence)
 static void drop_exchange(struct data_write *write)
 {
     if (write->exchange)
-        http_drop(write->exchange);
+        data_drop(write->exchange);
     write->exchange = NULL;
 }
 

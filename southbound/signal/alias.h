@@ -11,7 +11,8 @@
 struct south_control {
     void (*done)(void *arg, bool kept); /* once, perhaps before the change was begun in full */
     void *arg;
-    void *under_way; /* of who does it; NULL: nothing is */
+    void *under_way;  /* of who does it; NULL: nothing is */
+    uint64_t request; /* number of the request that asks for it, for the log */
 };
 
 /* catalog NULL: there is no data channel, and no alias is known. */

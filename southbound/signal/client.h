@@ -12,6 +12,7 @@
 #include "aggregation/relay.h"
 #include "gateway/coap/coap.h"
 #include "gateway/config/config.h"
+#include "gateway/log/log.h"
 #include "southbound/signal/limits.h"
 
 struct south_peer;
@@ -24,11 +25,12 @@ struct south_client {
     struct south_bucket requests;
     struct south_peer *stored; /* its identities that have a session configuration on disk, oldest first */
     size_t stored_count;
-    size_t at;                  /* in its table */
-    size_t references;          /* of its table, of sessions and peers */
-    bool gone;                  /* not configured any more */
-    bool redirected;            /* operators send it elsewhere */
-    struct config_client *last; /* then: what is left of its configuration */
+    size_t at;                    /* in its table */
+    size_t references;            /* of its table, of sessions and peers */
+    bool gone;                    /* not configured any more */
+    struct log_repeat came, went; /* lines about its sessions */
+    bool redirected;              /* operators send it elsewhere */
+    struct config_client *last;   /* then: what is left of its configuration */
 };
 
 struct south_clients;

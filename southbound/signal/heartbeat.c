@@ -138,6 +138,7 @@ void south_heartbeat_due(struct south_session *session)
         log_notice("session-lost", "client %s on %s: silent for %lld s", session->client->config->name,
                    dots_session_text(session->session), (long long)(silence_ms(session) / 1000));
         session->lost = true;
+        southbound->counters.heartbeats_missed += session->awaiting;
         dots_session_close(session->session);
         return;
     }

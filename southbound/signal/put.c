@@ -152,7 +152,10 @@ static void put_finish(struct south_put *put)
         return;
     }
     south_timer_cancel(southbound, &put->timer);
-    put->control = (struct south_control){.done = put_controlled, .arg = put};
+    put->control =
+        (struct south_control){.done = put_controlled,
+                               .arg = put,
+                               .request = put->held->exchange ? dots_exchange_number(put->held->exchange) : 0};
     southbound->aliases.control(southbound->aliases.arg, put->held->peer->client->config->name, put->held->cuid,
                                 scope->acls, scope->acl_count, &put->control);
 }

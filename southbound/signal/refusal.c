@@ -2,7 +2,7 @@
 
 #include "southbound/signal/refusal.h"
 
-bool south_refusal_note(struct south_refusals *refusals, const void *client, uint8_t code, int64_t now,
+bool south_refusal_note(struct south_refusals *refusals, const void *client, uint16_t code, int64_t now,
                         uint32_t *left_out)
 {
     uint64_t hash = ((uint64_t)(uintptr_t)client >> 4) * 0x9e3779b97f4a7c15u + code * UINT64_C(0xff51afd7ed558ccd);

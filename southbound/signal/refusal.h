@@ -15,12 +15,12 @@
 struct south_refusals {
     struct south_refusal {
         const void *client; /* or the session of one that is unknown */
-        uint8_t code;
+        uint16_t code;      /* of CoAP, or of HTTP */
         int64_t logged_ms;
         uint32_t left_out;
     } slots[SOUTH_REFUSAL_SLOTS];
 };
 
 /* True: write a line now, and say that *left_out were not written before it. */
-bool south_refusal_note(struct south_refusals *refusals, const void *client, uint8_t code, int64_t now,
+bool south_refusal_note(struct south_refusals *refusals, const void *client, uint16_t code, int64_t now,
                         uint32_t *left_out);

@@ -5,6 +5,8 @@
 #include "gateway/log/log.h"
 #include "southbound/signal/signal.h"
 
+#define LINES_MOST 20u /* of the log in ten seconds, about sessions of one client that come, and that go */
+
 struct south_session *south_session_ref(struct south_session *session)
 {
     session->references++;
@@ -58,24 +60,29 @@ static void admit_or_not(struct south_session *session)
     const struct dots_identity *identity = dots_session_identity(session->session);
     const char *text = dots_session_text(session->session);
     struct south_client *client = south_clients_match(southbound->clients, identity);
-    uint32_t left_out;
+    char note[LOG_NOTE];
+    bool told;
 
     session->client = client ? south_client_ref(client) : NULL;
     if (!session->client) {
         south_inspect_stand(session, SOUTH_UNKNOWN);
-        if (south_refusal_note(&southbound->refusals, NULL, 0, southbound->now(), &left_out))
-            log_notice("client-unknown", "\"%s\" on %s belongs to no client of the configuration: it gets 4.01",
-                       identity_text(identity), text);
+        if (log_repeat(&southbound->unknown, southbound->now(), note))
+            log_notice("client-unknown", "\"%s\" on %s belongs to no client of the configuration: it gets 4.01%s",
+                       identity_text(identity), text, note);
         return;
     }
-    if (southbound->draining)
-        log_info("session-redirected", "client %s on %s: this gateway drains", session->client->config->name, text);
-    else if (southbound->served >= southbound->config->limits.sessions)
-        log_notice("session-limit", "client %s on %s is not served: there are %u sessions, the limit",
-                   session->client->config->name, text, southbound->config->limits.sessions);
-    else if (serve(session) == 0)
-        log_info("session-up", "client %s on %s%s", session->client->config->name, text,
-                 identity->resumed ? ", resumed" : "");
+    told = log_burst(&client->came, LINES_MOST, southbound->now(), note);
+    if (southbound->draining) {
+        if (told)
+            log_info("session-redirected", "client %s on %s: this gateway drains%s", client->config->name, text, note);
+    } else if (southbound->served >= southbound->config->limits.sessions) {
+        if (told)
+            log_notice("session-limit", "client %s on %s is not served: there are %u sessions, the limit%s",
+                       client->config->name, text, southbound->config->limits.sessions, note);
+    } else if (serve(session) == 0 && told) {
+        log_info("session-up", "client %s on %s%s%s", client->config->name, text, identity->resumed ? ", resumed" : "",
+                 note);
+    }
 }
 
 void south_session_up(void *arg, struct dots_session *dots_session)
@@ -109,6 +116,7 @@ void south_session_down(void *arg, struct dots_session *dots_session, enum dots_
     struct southbound *southbound = arg;
     struct south_session *session = dots_session_user(dots_session);
     struct south_peer *peer;
+    char note[LOG_NOTE];
 
     if (!session)
         return;
@@ -122,8 +130,9 @@ void south_session_down(void *arg, struct dots_session *dots_session, enum dots_
         south_observer_free(session->observers);
     peer = session->peer;
     if (peer) {
-        log_info("session-down", "client %s on %s: %s", session->client->config->name, dots_session_text(dots_session),
-                 text ? text : "closed");
+        if (log_burst(&session->client->went, LINES_MOST, southbound->now(), note))
+            log_info("session-down", "client %s on %s: %s%s", session->client->config->name,
+                     dots_session_text(dots_session), text ? text : "closed", note);
         southbound->served--;
         south_peer_left(southbound, peer, session, reason);
     }

@@ -215,6 +215,7 @@ struct southbound {
     struct south_sources *sources;
     struct south_resolver *resolver;
     struct south_refusals refusals;
+    struct log_repeat unknown; /* sessions of nobody known */
     struct south_aliases aliases;
     struct south_peer *peers;
     size_t served;

@@ -1,6 +1,7 @@
 """Metrics: what they count, and that the published dashboard and alerts live on what a gateway says."""
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -10,16 +11,20 @@ import ssl
 import pytest
 import yaml
 
+import detectors
 import dots
 import metrics
+from data import DATA, aliases, alias
 from control import ADMIN, Control
 from fixtures import AT_ONCE
+from gateway import client_entry
 from metrics import Metrics, Prometheus, metrics_address, promtool
 from pki import Psk
 from waiting import wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RULES = ROOT / "packaging" / "prometheus" / "dotsgw.rules.yml"
+ALERTS_TEST = pathlib.Path(__file__).with_name("alerts_test.yml")
 DASHBOARD = json.loads((ROOT / "packaging" / "grafana" / "dotsgw.json").read_text())
 ONE, TWO = "203.0.113.1/32", "203.0.113.2/32"
 
@@ -44,6 +49,36 @@ def relay(upstream, make_relay):
 @pytest.fixture
 def port(relay):
     return Metrics(relay)
+
+
+MANY = {"data-requests-per-second": 100000, "cuids": 1000, "mitigations": 1000, "requests-per-second": 1000}
+
+
+@pytest.fixture
+def server(make_upstream):
+    """With a data channel."""
+    return make_upstream(clients=[client_entry("gw", "gw.test", limits=MANY)]).with_data_channel().start()
+
+
+@pytest.fixture
+def everything(server, make_relay, make_mitigator, pki):
+    """A gateway with all that there is to be measured: both channels, a mitigator, a detector."""
+    own = make_mitigator("own")
+    gw = make_relay(
+        server,
+        {"data": {"port": server.data_port}},
+        clients=[client_entry("web", "web.test", limits=MANY), client_entry("shop", pki.psk("shop"), limits=MANY)],
+        mitigators=[own.config()],
+        recursion="always",
+    )
+    gw.with_data_channel()
+    gw.configure(**detectors.sections(gw, tokens=[("fnm", TOKEN)], metrics=metrics_address()))
+    gw.start().wait_log(" notice data-channel-up: ")
+    gw.own = own
+    return gw
+
+
+TOKEN = detectors.token()
 
 
 def counted(port, value, name, **labels):
@@ -187,15 +222,82 @@ def test_store_and_memory(relay, port, make_client, pki):
 def test_data_channel(make_data_server, make_data_client):
     server = make_data_server(admin=admin())
     port = Metrics(server)
-    assert port.value("dotsgw_data_requests_total") == 0
-    make_data_client(server).get()
-    assert port.value("dotsgw_data_requests_total") == 1
+    requests, responses = "dotsgw_data_requests_total", "dotsgw_data_responses_total"
+    assert port.value(requests) == 0 and port.value(responses) is None
+    client = make_data_client(server)
+    client.get()
+    assert port.value(requests, method="GET") == port.value(requests) == 1
+    assert port.value(responses, method="GET", status="404") == port.value(responses) == 1
+    assert client.register().status == 201
+    assert client.put("/aliases/alias=https", aliases(alias("https"))).status == 201
+    assert client.delete("/aliases/alias=https").status == 204
+    assert client.curl("HEAD", f"{DATA}?depth=1", flags=("--head",)).status == 200
+    found = {(method, status) for method, status in re.findall(rf'{responses}{{method="(.*?)",status="(.*?)"}}', port.scrape())}
+    assert found == {("GET", "404"), ("POST", "201"), ("PUT", "201"), ("DELETE", "204"), ("HEAD", "200")}
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with socket.create_connection((server.address, server.data_port)) as sock, pytest.raises(OSError):
         context.wrap_socket(sock)
     counted(port, 1, "dotsgw_data_handshakes_failed_total")
+
+
+def test_data_channel_to_an_upstream(server, everything, make_data_client):
+    port, requests = Metrics(everything), "dotsgw_upstream_data_requests_total"
+    latency = "dotsgw_upstream_data_latency_seconds"
+    assert port.value("dotsgw_upstream_data_up", upstream="isp") == 1
+    assert port.value(f"{latency}_count", upstream="isp") == 0
+    web = make_data_client(everything, "web")
+    assert web.register().status == 201
+    assert web.put("/aliases/alias=https", aliases(alias("https"))).status == 201
+    assert port.value(requests, method="POST", status="201") == 1
+    assert port.value(requests, method="PUT", status="201") == 1
+    assert port.value(f"{latency}_count", upstream="isp") == 2
+    assert 0 < port.value(f"{latency}_sum", upstream="isp") < 30
+    counted(port, 0, "dotsgw_upstream_data_requests_waiting", upstream="isp")
+    server.stop()
+    assert web.put("/aliases/alias=http", aliases(alias("http"))).status >= 500
+    assert port.value(requests, status="unanswered") >= 1
+    assert port.value("dotsgw_upstream_data_up", upstream="isp") == 0
+    assert port.value(f"{latency}_count", upstream="isp") == 2, "what was not acknowledged is not measured"
+
+
+def test_jobs_of_a_mitigator(make_server, mitigator, make_client, pki):
+    """A program that does not read: what it does not know waits."""
+    server = make_server(admin=admin())
+    port, jobs = Metrics(server), "dotsgw_mitigator_jobs"
+    shop = make_client(server, pki.psk("shop"), "tcp")
+    assert port.value(jobs, mitigator="scrubber") == 0
+    assert shop.put(1, ONE).code == "2.01"
+    mitigator.wait_job(ONE)
+    counted(port, 1, jobs, mitigator="scrubber", state="running")
+    assert port.value(jobs) == 1
+    broken = mitigator.program.with_suffix(".away")
+    mitigator.program.rename(broken)
+    (pid,) = server.logged(r" mitigator-started: .* runs with pid (\d+)")
+    os.kill(int(pid), signal.SIGKILL)
+    counted(port, 1, jobs, mitigator="scrubber", state="waiting")
+    assert shop.put(2, TWO).code == "2.01"
+    counted(port, 2, jobs, mitigator="scrubber", state="waiting")
+    assert port.value(jobs, state="running") == 0
+    broken.rename(mitigator.program)
+    counted(port, 2, jobs, mitigator="scrubber", state="running")
+
+
+def test_jobs_of_operators_who_are_told_by_a_program(make_server, tmp_path, make_client, pki):
+    """Driver notify: one program for each event, which takes its time."""
+    gate, program = tmp_path / "gate", tmp_path / "tell"
+    program.write_text(f"#!/bin/sh\nwhile [ ! -e '{gate}' ]; do sleep 0.1; done\n")
+    program.chmod(0o755)
+    server = make_server(admin=admin(), mitigators=[{"name": "noc", "driver": "notify", "exec": str(program)}])
+    port, jobs = Metrics(server), "dotsgw_mitigator_jobs"
+    shop = make_client(server, pki.psk("shop"), "tcp")
+    for mid in range(1, 7):
+        assert shop.put(mid, f"203.0.113.{mid}/32").code == "2.01"
+    counted(port, 4, jobs, mitigator="noc", state="telling")
+    counted(port, 2, jobs, mitigator="noc", state="waiting")
+    gate.touch()
+    counted(port, 6, jobs, mitigator="noc", state="running")
 
 
 # ---- What is published ----
@@ -224,8 +326,13 @@ def test_dashboard_is_one():
     assert {variable["name"] for variable in DASHBOARD["templating"]["list"]} == {"datasource", "instance"}
 
 
-def test_dashboard_and_alerts_use_metrics_that_exist(port):
-    names = set(re.findall(r"^([a-z_]+)(?:\{| )", port.scrape(), re.M))
+def test_dashboard_and_alerts_use_metrics_that_exist(everything):
+    scraped = Metrics(everything).scrape()
+    families = dict(re.findall(r"^# TYPE (\S+) (\S+)$", scraped, re.M))
+    names = {
+        name + tail for name, kind in families.items() for tail in (["_bucket", "_sum", "_count"] if kind == "histogram" else [""])
+    }
+    assert set(re.findall(r"^([a-z_]+)(?:\{| )", scraped, re.M)) <= names
     queries = [expression for _, expression in expressions()] + [rule["expr"] for rule in alerts()]
     used = {name for query in queries for name in re.findall(r"\b(?:dotsgw|process)_[a-z_]+", query)}
     assert used <= names, used - names
@@ -251,9 +358,19 @@ def test_alerts_are_those_an_operator_must_know():
 
 
 @needs_promtool
-def test_promtool_takes_the_metrics(port, relay, make_client, pki):
-    assert make_client(relay, pki.psk("shop")).put(1, ONE).code == "2.01"
-    assert promtool("check", "metrics", input=port.scrape().encode()) == (0, "")
+def test_each_alert_fires_and_does_not_fire():
+    done = [test for case in yaml.safe_load(ALERTS_TEST.read_text())["tests"] for test in case["alert_rule_test"]]
+    for fires in (True, False):
+        assert {test["alertname"] for test in done if bool(test["exp_alerts"]) == fires} == {rule["alert"] for rule in alerts()}
+    status, said = promtool("test", "rules", ALERTS_TEST)
+    assert status == 0, said
+
+
+@needs_promtool
+def test_promtool_takes_the_metrics(everything, make_client, make_data_client, pki):
+    assert make_client(everything, pki.psk("shop")).put(1, ONE).code == "2.01"
+    assert make_data_client(everything, "web").register().status == 201
+    assert promtool("check", "metrics", input=Metrics(everything).scrape().encode()) == (0, "")
 
 
 @needs_promtool
@@ -263,9 +380,11 @@ def test_promtool_takes_the_rules():
 
 
 @needs_prometheus
-def test_dashboard_and_alerts_on_real_scrapes(tmp_path, relay, upstream, port, make_client, pki):
+def test_dashboard_and_alerts_on_real_scrapes(tmp_path, everything, server, make_client, make_data_client, pki):
     """Prometheus scrapes the gateway: every query of the dashboard finds something, and an outage raises its alert."""
-    assert make_client(relay, pki.psk("shop")).put(1, ONE).code == "2.01"
+    assert make_client(everything, pki.psk("shop")).put(1, ONE).code == "2.01"
+    assert make_data_client(everything, "web").register().status == 201
+    port = Metrics(everything)
     prometheus = Prometheus(tmp_path, RULES, f"{port.address}:{port.port}")
     try:
         for title, expression in expressions():
@@ -277,7 +396,7 @@ def test_dashboard_and_alerts_on_real_scrapes(tmp_path, relay, upstream, port, m
         )
         quiet = set(prometheus.alerts()) - {"DotsgwCertificateNearExpiry"}  # those of the tests live for days only
         assert not quiet
-        upstream.stop()
+        server.stop()
         wait_for(lambda: prometheus.alerts().get("DotsgwUpstreamDown"), lambda: f"the alert: {prometheus.alerts()}", 60)
     finally:
         prometheus.stop()

@@ -332,6 +332,43 @@ static void test_errno_survives(void **state)
     assert_int_equal(after, ENOENT);
 }
 
+static void test_what_repeats_is_counted(void **state)
+{
+    struct log_repeat repeat = {0}, other = {0};
+    char note[LOG_NOTE];
+    (void)state;
+    assert_true(log_repeat(&repeat, 1000, note));
+    assert_string_equal(note, "");
+    for (int i = 0; i < 1000; i++)
+        assert_false(log_repeat(&repeat, 1000 + i, note));
+    assert_true(log_repeat(&other, 1500, note));
+    assert_string_equal(note, "");
+    assert_false(log_repeat(&repeat, 1000 + LOG_REPEAT_MS - 1, note));
+    assert_true(log_repeat(&repeat, 1000 + LOG_REPEAT_MS, note));
+    assert_string_equal(note, " (1001 such lines were left out before)");
+    assert_true(log_repeat(&repeat, 1000 + 3 * LOG_REPEAT_MS, note));
+    assert_string_equal(note, "");
+    repeat.left_out = UINT32_MAX;
+    assert_false(log_repeat(&repeat, 1000 + 3 * LOG_REPEAT_MS, note));
+    assert_true(log_repeat(&repeat, 1000 + 4 * LOG_REPEAT_MS, note));
+    assert_string_equal(note, " (4294967295 such lines were left out before)");
+}
+
+static void test_some_lines_may_come_at_once(void **state)
+{
+    struct log_repeat repeat = {0};
+    char note[LOG_NOTE];
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(log_burst(&repeat, 3, 1000 + i, note), i < 3);
+        assert_string_equal(note, "");
+    }
+    assert_true(log_burst(&repeat, 3, 1000 + LOG_REPEAT_MS, note));
+    assert_string_equal(note, " (5 such lines were left out before)");
+    assert_true(log_burst(&repeat, 3, 1001 + LOG_REPEAT_MS, note));
+    assert_string_equal(note, "");
+}
+
 #define THREADS 4
 #define LINES 200
 
@@ -383,6 +420,8 @@ int main(void)
         captured(test_journal_stream_gets_priorities),
         captured(test_redirected_stderr_gets_no_priorities),
         captured(test_errno_survives),
+        captured(test_what_repeats_is_counted),
+        captured(test_some_lines_may_come_at_once),
         captured(test_lines_of_threads_do_not_mix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -295,6 +295,43 @@ static void test_many_jobs(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void counted(size_t waiting, size_t busy, size_t all)
+{
+    assert_int_equal(jobs.waiting_count, waiting);
+    assert_int_equal(jobs.busy_count, busy);
+    assert_int_equal(jobs.count, all);
+}
+
+static void test_what_waits_and_what_runs_is_counted(void **state)
+{
+    struct job *a = put("a", 10), *b = put("b", 10);
+
+    (void)state;
+    counted(2, 0, 2);
+    jobs_told(&jobs, a, true);
+    counted(1, 1, 2);
+    put("a", 20); /* while it is told */
+    counted(1, 1, 2);
+    jobs_idle(&jobs, a);
+    counted(2, 0, 2);
+    jobs_told(&jobs, a, false);
+    jobs_told(&jobs, b, true);
+    jobs_not_told(&jobs, b);
+    counted(1, 0, 2);
+    jobs_told(&jobs, b, false);
+    counted(0, 0, 2);
+    stop("a");
+    counted(1, 0, 2);
+    jobs_told(&jobs, a, true); /* the last that is told of it */
+    counted(0, 1, 2);
+    jobs_idle(&jobs, a);
+    counted(0, 0, 1);
+    jobs_forget(&jobs);
+    counted(1, 0, 1);
+    stop("b");
+    counted(0, 0, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +345,7 @@ int main(void)
         TEST(test_line_has_all_clauses),
         TEST(test_memory_may_run_out),
         TEST(test_many_jobs),
+        TEST(test_what_waits_and_what_runs_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #define PRECONFIGURED \
     SCOPE_JSON("\"target-prefix\":[\"203.0.113.7/32\"],\"lifetime\":86400,\"trigger-mitigation\":false")
 #define PATIENCE 450000 /* missing-hb-allowed 15 times heartbeat-interval 30 s */
+#define MISSED 14       /* heartbeats until then, the last one included: when the next is due it is given up */
 
 static struct dots_session *up(enum dots_transport transport)
 {
@@ -147,6 +148,7 @@ static void test_rfc9132_4_7_a_silent_peer_is_gone_and_its_signal_lost(void **st
     assert_int_equal(active(), 0);
     world_advance(2000);
     assert_true(session->closed);
+    assert_int_equal(southbound_counters(world.southbound)->heartbeats_missed, MISSED);
     assert_int_equal(active(), 1);
     session = up(DOTS_UDP);
     assert_int_equal(status_of(session), WIRE_STATUS_IN_PROGRESS);
