@@ -5,6 +5,16 @@
 
 #include "southbound/data/data.h"
 
+struct http_tls data_tls(const struct config *config)
+{
+    return (struct http_tls){.certificate = config->tls.certificate,
+                             .private_key = config->tls.private_key,
+                             .trust_anchors = config->tls.trust_anchors,
+                             .client_certificate = HTTP_CLIENT_CERTIFICATE_REQUIRED,
+                             .ticket_keys = config->tls.ticket_keys.at,
+                             .ticket_keys_length = config->tls.ticket_keys.length};
+}
+
 struct data_change {
     const struct config *config;
     struct south_clients *owners;   /* the new table; once applied, the old one */

@@ -320,16 +320,6 @@ static bool has_listener(const struct config *config)
     return false;
 }
 
-struct http_tls data_tls(const struct config *config)
-{
-    return (struct http_tls){.certificate = config->tls.certificate,
-                             .private_key = config->tls.private_key,
-                             .trust_anchors = config->tls.trust_anchors,
-                             .client_certificate = HTTP_CLIENT_CERTIFICATE_REQUIRED,
-                             .ticket_keys = config->tls.ticket_keys.at,
-                             .ticket_keys_length = config->tls.ticket_keys.length};
-}
-
 static int open_http(struct data_server *server, char *error, size_t error_size)
 {
     const struct config *config = server->config;
