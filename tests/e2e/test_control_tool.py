@@ -265,7 +265,10 @@ def test_watch_ends_with_its_reader(common, start, asked, ignored):
 
 
 def test_watch_is_interrupted(start):
-    process = start("watch", stdout=subprocess.PIPE)
+    # As in a terminal: tests that run in the background of a shell have SIGINT ignored, and so have their children.
+    process = start(
+        "watch", stdout=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    )
     assert process.stdout.readline() == b"watching\n"
     process.send_signal(signal.SIGINT)
     out, said = process.communicate(timeout=60)
