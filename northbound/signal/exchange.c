@@ -466,9 +466,10 @@ void link_cancel(struct exchange *exchange, bool deregister)
     struct link *link = exchange->link;
     struct channel *channel = exchange->only ? exchange->only : link->current;
 
-    /* Without a credit it is simply forgotten: a Reset ends it at the server (RFC 7641 section 3.6). */
+    /* Without a credit to spare it is simply forgotten: a Reset ends it at the server (RFC 7641 section 3.6). Its
+     * answer brings none back, as nobody waits for that. */
     if (deregister && exchange->registered && channel &&
-        (!repeats(exchange, channel) || pace_take(&link->pace, link_now(link)))) {
+        (!repeats(exchange, channel) || pace_spare(&link->pace, link_now(link)))) {
         struct dots_request request;
 
         prepare(exchange, &request);

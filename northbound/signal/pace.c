@@ -71,6 +71,12 @@ bool pace_take(struct pace *pace, uint64_t now)
     return true;
 }
 
+bool pace_spare(struct pace *pace, uint64_t now)
+{
+    credit(pace, now);
+    return pace->credits > PACE_RESERVE && pace_take(pace, now);
+}
+
 void pace_owe(struct pace *pace, uint64_t now)
 {
     if (!pace_take(pace, now))

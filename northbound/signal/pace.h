@@ -18,6 +18,7 @@
 
 #define PACE_BURST 16u        /* credits without an estimate */
 #define PACE_WINDOW 64u       /* credits with one */
+#define PACE_RESERVE 8u       /* credits that are for requests that matter */
 #define PACE_UNKNOWN_MS 3000u /* RFC 9132 section 4.4 */
 #define PACE_REPEAT_MIN_MS 250u
 #define PACE_REPEAT_MAX_MS 15000u
@@ -41,6 +42,8 @@ bool pace_known(const struct pace *pace, uint64_t now);
 
 /* Takes a credit when there is one. */
 bool pace_take(struct pace *pace, uint64_t now);
+/* The same for what can as well be left undone: it never takes the credit that a mitigation request needs next. */
+bool pace_spare(struct pace *pace, uint64_t now);
 /* A datagram went out without a credit: the next one comes later. */
 void pace_owe(struct pace *pace, uint64_t now);
 /* When the next credit comes. */

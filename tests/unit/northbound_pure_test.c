@@ -65,6 +65,24 @@ static void test_rfc9132_4_4_an_estimate_without_samples_goes_stale(void **state
     assert_int_equal(take_all(&pace, PACE_STALE_MS + 3000), 1);
 }
 
+/* What can be left undone is, before it takes the credit of the next mitigation request. */
+static void test_spare_credits_leave_a_reserve(void **state)
+{
+    struct pace pace;
+    unsigned spared = 0;
+
+    (void)state;
+    pace_init(&pace, 0);
+    while (pace_spare(&pace, 0))
+        spared++;
+    assert_int_equal(spared, PACE_BURST - PACE_RESERVE);
+    assert_int_equal(take_all(&pace, 0), PACE_RESERVE);
+    assert_false(pace_spare(&pace, 0));
+    pace_answered(&pace, 0);
+    assert_false(pace_spare(&pace, 0));
+    assert_true(pace_take(&pace, 0));
+}
+
 static void test_answers_give_credits_back_up_to_the_window(void **state)
 {
     struct pace pace;
@@ -375,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_rfc9132_4_4_without_rtt_one_request_each_3_s),
         cmocka_unit_test(test_rfc9132_4_4_with_rtt_one_datagram_each_rtt_to_a_silent_peer),
         cmocka_unit_test(test_rfc9132_4_4_an_estimate_without_samples_goes_stale),
+        cmocka_unit_test(test_spare_credits_leave_a_reserve),
         cmocka_unit_test(test_answers_give_credits_back_up_to_the_window),
         cmocka_unit_test(test_rfc9132_4_4_repeat_not_before_3_s_without_rtt),
         cmocka_unit_test(test_repeat_follows_the_rtt),
