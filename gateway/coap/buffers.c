@@ -19,7 +19,6 @@
 #include <dlfcn.h>
 #include <openssl/buffer.h>
 #include <openssl/crypto.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #define BUFFERED_MAX 8 /* sessions with record buffers in one turn: the same few stay in the processor's caches */
@@ -31,17 +30,6 @@ static _Thread_local struct handshake *beginning; /* its buffer of messages is m
 typedef size_t (*grow_h)(BUF_MEM *, size_t);
 typedef int (*write_h)(SSL *, const void *, int);
 typedef int (*shutdown_h)(SSL *);
-
-/* From any thread. */
-static void *library(const char *name, _Atomic(void *) *known)
-{
-    void *symbol = atomic_load_explicit(known, memory_order_relaxed);
-    if (symbol == NULL) {
-        symbol = dlsym(RTLD_NEXT, name);
-        atomic_store_explicit(known, symbol, memory_order_relaxed);
-    }
-    return symbol;
-}
 
 /* False: out of memory. */
 static bool ready(SSL *ssl)
@@ -57,7 +45,7 @@ static bool ready(SSL *ssl)
 int SSL_write(SSL *ssl, const void *bytes, int length)
 {
     static _Atomic(void *) known;
-    void *symbol = library("SSL_write", &known);
+    void *symbol = interpose_next("SSL_write", &known);
     write_h call;
     memcpy(&call, &symbol, sizeof call);
     return call != NULL && ready(ssl) ? call(ssl, bytes, length) : -1;
@@ -67,7 +55,7 @@ int SSL_write(SSL *ssl, const void *bytes, int length)
 int SSL_shutdown(SSL *ssl)
 {
     static _Atomic(void *) known;
-    void *symbol = library("SSL_shutdown", &known);
+    void *symbol = interpose_next("SSL_shutdown", &known);
     shutdown_h call;
     memcpy(&call, &symbol, sizeof call);
     return call != NULL && ready(ssl) ? call(ssl) : -1;
@@ -77,7 +65,7 @@ int SSL_shutdown(SSL *ssl)
 size_t BUF_MEM_grow(BUF_MEM *buffer, size_t size)
 {
     static _Atomic(void *) known;
-    void *symbol = library("BUF_MEM_grow", &known);
+    void *symbol = interpose_next("BUF_MEM_grow", &known);
     grow_h call;
     memcpy(&call, &symbol, sizeof call);
     if (beginning != NULL && size == MESSAGES_SIZE && buffer->data == NULL) {

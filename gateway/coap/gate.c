@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <openssl/rand.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,16 +35,12 @@ static _Thread_local bool proven; /* of the datagram that libcoap reads just now
 
 typedef ssize_t (*recvmsg_h)(int, struct msghdr *, int);
 
-/* From any thread. */
 static ssize_t receive(int descriptor, struct msghdr *message, int flags)
 {
-    static _Atomic(recvmsg_h) library;
-    recvmsg_h call = atomic_load_explicit(&library, memory_order_relaxed);
-    if (call == NULL) {
-        void *symbol = dlsym(RTLD_NEXT, "recvmsg");
-        memcpy(&call, &symbol, sizeof call);
-        atomic_store_explicit(&library, call, memory_order_relaxed);
-    }
+    static _Atomic(void *) known;
+    void *symbol = interpose_next("recvmsg", &known);
+    recvmsg_h call;
+    memcpy(&call, &symbol, sizeof call);
     if (call == NULL) {
         errno = ENOSYS;
         return -1;

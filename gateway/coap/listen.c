@@ -10,10 +10,8 @@
 #include "gateway/coap/private.h"
 
 #include <arpa/inet.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,13 +33,9 @@ static _Thread_local bool sharing; /* what is bound next joins those that are th
 /* Interposes the C library's. From any thread. */
 int setsockopt(int descriptor, int level, int name, const void *value, socklen_t length)
 {
-    static _Atomic(void *) library;
+    static _Atomic(void *) known;
+    void *symbol = interpose_next("setsockopt", &known);
     int (*call)(int, int, int, const void *, socklen_t);
-    void *symbol = atomic_load_explicit(&library, memory_order_relaxed);
-    if (symbol == NULL) {
-        symbol = dlsym(RTLD_NEXT, "setsockopt");
-        atomic_store_explicit(&library, symbol, memory_order_relaxed);
-    }
     memcpy(&call, &symbol, sizeof call);
     if (call == NULL) {
         errno = ENOSYS;

@@ -9,6 +9,7 @@
 
 #include <coap3/coap.h>
 #include <openssl/ssl.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <uv.h>
 
@@ -146,6 +147,9 @@ int driver_open(struct dots_endpoint *endpoint);
 void driver_close(struct dots_endpoint *endpoint);
 void driver_wake(struct dots_endpoint *endpoint);
 void driver_refresh(struct dots_endpoint *endpoint); /* and let libcoap arm its timers */
+
+/* interpose.c: the next definition of this name, or NULL; kept in *known. From any thread. */
+void *interpose_next(const char *name, _Atomic(void *) *known);
 
 /* walk.c */
 void walk_enter(struct dots_endpoint *endpoint);

@@ -10,8 +10,6 @@
  */
 #include "gateway/coap/private.h"
 
-#include <dlfcn.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #define GAP 10000           /* ns between walks for each session */
@@ -25,13 +23,10 @@ static _Thread_local struct dots_endpoint *turning;
 
 static unsigned int prepare(coap_context_t *context, coap_tick_t now)
 {
-    static _Atomic(prepare_h) library;
-    prepare_h call = atomic_load_explicit(&library, memory_order_relaxed);
-    if (call == NULL) {
-        void *symbol = dlsym(RTLD_NEXT, "coap_io_prepare_epoll");
-        memcpy(&call, &symbol, sizeof call);
-        atomic_store_explicit(&library, call, memory_order_relaxed);
-    }
+    static _Atomic(void *) known;
+    void *symbol = interpose_next("coap_io_prepare_epoll", &known);
+    prepare_h call;
+    memcpy(&call, &symbol, sizeof call);
     return call != NULL ? call(context, now) : 0;
 }
 
