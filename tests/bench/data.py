@@ -1,12 +1,13 @@
 """What the data channel does in a second, and what the signal channel's requests take meanwhile (p50, p99): a server,
-two connections of HTTP/2 with 16 requests under way each, that read one alias or write one. h2load shows no client
-certificate, so the load is made here, and bounds what is measured: a rate is at least so much. One JSON object a line on
-stdout, a table on stderr. Of the end-to-end tests come the certificates, the server and CoAP."""
+and h2load with two connections of HTTP/2 and 16 requests under way on each, that reads one alias or writes one. One JSON
+object a line on stdout, a table on stderr. Of the end-to-end tests come the certificates, the server and CoAP."""
 
 import json
-import multiprocessing
 import os
 import pathlib
+import re
+import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -14,49 +15,59 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
 import dots  # noqa: E402
-import http_attacks as http  # noqa: E402
 from coap import Session  # noqa: E402
-from data import DataClient, alias, aliases  # noqa: E402
+from data import JSON, DataClient, alias, aliases  # noqa: E402
 from gateway import Gateway, client_entry  # noqa: E402
 from mitigator import Mitigator  # noqa: E402
 from pki import Pki  # noqa: E402
 
 CONNECTIONS, STREAMS = 2, 16
 REQUESTS = {"read": 10000, "write": 2000}  # of each connection
-GOOD = (0x88, 0x89)  # :status 200, 204 (RFC 7541 appendix A)
 NO_LIMIT = {"data-requests-per-second": 1000000, "requests-per-second": 1000000}
 
 
-def request(target, kind, stream):
-    path = f"{target.client}/aliases/alias=a"
-    if kind == "read":
-        block = http.fields(target, "GET", path=path)
-        return http.frame(http.HEADERS, http.END_HEADERS | http.END_STREAM, stream, block)
-    body = json.dumps(aliases(alias("a"))).encode()
-    block = http.fields(target, "PUT", ("content-type", http.JSON), path=path)
-    head = http.frame(http.HEADERS, http.END_HEADERS, stream, block)
-    return head + http.frame(http.DATA, http.END_STREAM, stream, body)
+class Certified:
+    """A port for h2load, which shows no client certificate: each connection to it is the standard input and output of an
+    `openssl s_client` that does."""
+
+    def __init__(self, server, certificate):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.settimeout(60)
+        self.port = self.listener.getsockname()[1]
+        self.argv = ["openssl", "s_client", "-quiet", "-nocommands", "-alpn", "h2", "-servername", server.host]
+        self.argv += ["-connect", f"{server.address}:{server.data_port}", "-verify_return_error"]
+        self.argv += ["-CAfile", certificate.anchors, "-cert", certificate.cert, "-key", certificate.key]
+        self.running = []
+
+    def serve(self, count):
+        for _ in range(count):
+            connection, _ = self.listener.accept()
+            with connection:
+                self.running.append(
+                    subprocess.Popen(self.argv, stdin=connection, stdout=connection, stderr=subprocess.DEVNULL)
+                )
+
+    def close(self):
+        self.listener.close()
+        for each in self.running:
+            each.kill()
+            each.wait()
 
 
-def connection(where, kind, count, rates):
-    target = http.Target(**where)
-    with http.Http2(target) as peer:
-        http.send(peer.connection, http.frame(http.WINDOW_UPDATE, 0, 0, (1 << 30).to_bytes(4, "big")))
-        begin, answered, stream = time.monotonic(), 0, 1
-        for _ in range(STREAMS):
-            http.send(peer.connection, request(target, kind, stream))
-            stream += 2
-        while answered < count and not peer.ended:
-            peer.take()
-            statuses = [payload[0] for frame, _, payload in peer.frames if frame == http.HEADERS]
-            assert all(status in GOOD for status in statuses), statuses
-            done = len(statuses)
-            peer.frames.clear()
-            answered += done
-            http.send(peer.connection, b"".join(request(target, kind, stream + 2 * i) for i in range(done)))
-            stream += 2 * done
-        assert answered >= count, "the server has ended the connection"
-        rates.put(answered / (time.monotonic() - begin))
+def h2load(server, port, path, kind, directory):
+    """Its process. Its first connections come at once, and are all that it makes."""
+    argv = ["h2load", "-H", ":scheme: https", "-H", f":authority: {server.host}", "-c", str(CONNECTIONS), "-m", str(STREAMS), "-n", str(REQUESTS[kind] * CONNECTIONS)]
+    if kind == "write":
+        body = directory / "alias.json"
+        body.write_text(json.dumps(aliases(alias("a"))))
+        argv += ["-d", body, "-H", ":method: PUT", "-H", f"content-type: {JSON}"]
+    return subprocess.Popen([*argv, f"http://127.0.0.1:{port}{path}"], stdout=subprocess.PIPE, text=True)
+
+
+def rate_of(load, kind):
+    said, _ = load.communicate(timeout=60)
+    assert load.returncode == 0 and f"{REQUESTS[kind] * CONNECTIONS} 2xx" in said, said
+    return float(re.search(r"([0-9.]+) req/s", said)[1])
 
 
 def mitigations(signal, until):
@@ -92,19 +103,17 @@ def measure(directory):
         certificate = pki.certificate("web.test")
         web = DataClient(server, certificate, server.data_port, directory=directory)
         assert web.register().status == 201 and web.post("", aliases(alias("a"))).status == 201
-        where = {"host": server.host, "address": server.address, "port": server.data_port, "cuid": web.cuid}
-        where |= {key: str(getattr(certificate, key)) for key in ("anchors", "cert", "key")}
+        path = f"{web.root}/aliases/alias=a"
+        certified = Certified(server, certificate)
         signal = Session(server, pki.psk("shop"), "tcp")
         quiet = mitigations(signal, lambda: True)
         tell("none", 0, quiet, quiet)
         for kind in ("read", "write"):
-            rates = multiprocessing.Queue()
-            todo = (where, kind, REQUESTS[kind], rates)
-            load = [multiprocessing.Process(target=connection, args=todo) for _ in range(CONNECTIONS)]
-            for each in load:
-                each.start()
-            taken = mitigations(signal, lambda: not any(each.is_alive() for each in load))
-            tell(kind, sum(rates.get(timeout=60) for _ in load), taken, quiet)
+            load = h2load(server, certified.port, path, kind, directory)
+            certified.serve(CONNECTIONS)
+            taken = mitigations(signal, lambda load=load: load.poll() is not None)
+            tell(kind, rate_of(load, kind), taken, quiet)
+        certified.close()
         signal.vanish()
         server.stop()
     finally:
