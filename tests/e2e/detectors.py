@@ -20,6 +20,7 @@ class Detector:
     def __init__(self, gateway, anchors, token=None, certificate=None):
         self.gateway, self.token = gateway, token
         self.context = ssl.create_default_context(cafile=anchors)
+        self.context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13; the test PKI has no key identifiers
         if certificate:
             self.context.load_cert_chain(certificate.cert, certificate.key)
 
