@@ -36,6 +36,57 @@ static const char *tag_of(const struct ly_err_item *item)
     return "invalid-value";
 }
 
+/* libyang 2 says it in a sentence: Data location "PATH", line number 1. A schema location is no instance: "". */
+static void data_path(const struct ly_err_item *item, char *path, size_t size)
+{
+    static const char before[] = "Data location \"";
+    const char *said = yang_error_path(item) ? yang_error_path(item) : "";
+    const char *from = strncmp(said, before, sizeof(before) - 1) == 0 ? said + sizeof(before) - 1 : said;
+    const char *end = from == said ? NULL : strrchr(from, '"');
+    size_t length = end ? (size_t)(end - from) : strlen(from);
+
+    snprintf(path, size, "%.*s", *from == '/' ? (int)length : 0, from);
+}
+
+/* An instance-identifier names entries by their keys (RFC 7950 section 9.13). What libyang says where a key is missing
+ * or the value of an entry is wrong ends in the bare list: cut before that. */
+static void keep_named(const struct yang *yang, char *path)
+{
+    char *segment = path, quote = '\0';
+    unsigned depth = 0;
+
+    if (!path[0])
+        return;
+    for (char *at = path + 1;; at++) {
+        char here = *at;
+
+        if (here == '\0' && (quote || depth > 0)) { /* too long, and cut already */
+            *segment = '\0';
+            return;
+        }
+        if (quote) {
+            quote = here == quote ? '\0' : quote;
+        } else if (here == '\'' || here == '"') {
+            quote = here;
+        } else if (here == '[' || here == ']') {
+            depth += here == '[' ? 1u : -1u;
+        } else if (depth == 0 && (here == '/' || here == '\0')) {
+            const struct lysc_node *node;
+
+            *at = '\0';
+            node = lys_find_path(yang->context, NULL, path, 0);
+            *at = here;
+            if (at[-1] != ']' && (!node || node->nodetype & (LYS_LIST | LYS_LEAFLIST))) {
+                *segment = '\0';
+                return;
+            }
+            segment = at;
+        }
+        if (here == '\0')
+            return;
+    }
+}
+
 static void describe(const struct yang *yang, LY_ERR result, struct yang_fault *fault)
 {
     const struct ly_err_item *item = ly_err_last(yang->context);
@@ -48,9 +99,8 @@ static void describe(const struct yang *yang, LY_ERR result, struct yang_fault *
     if (result == LY_EVALID)
         fault->tag = tag_of(item);
     snprintf(fault->message, sizeof(fault->message), "%s", item->msg ? item->msg : "invalid");
-    /* "Schema location" is no instance; of "Data location" libyang may also add a line. */
-    if (yang_error_path(item) && yang_error_path(item)[0] == '/')
-        snprintf(fault->path, sizeof(fault->path), "%s", yang_error_path(item));
+    data_path(item, fault->path, sizeof(fault->path));
+    keep_named(yang, fault->path);
     ly_err_clean(yang->context, NULL);
 }
 

@@ -21,6 +21,8 @@
 #define IPV4 ",\"type\":\"ietf-access-control-list:ipv4-acl-type\""
 #define DROP "\"forwarding\":\"ietf-access-control-list:drop\""
 
+#define CLIENT_PATH "/ietf-dots-data-channel:dots-data/dots-client[cuid='x']"
+
 static struct yang *yang;
 
 static int open_yang(void **state)
@@ -135,6 +137,27 @@ static void test_rfc8040_4_6_1_plain_patch_merges(void **state)
     assert_string_equal(fault.tag, "invalid-value");
 }
 
+static void assert_fault_path(const char *json, const char *path)
+{
+    struct yang_fault fault = {0};
+
+    assert_null(yang_validate(yang, json, &fault));
+    assert_string_equal(fault.path, path);
+}
+
+/* Entries by their keys, or else the node above them: libyang 3 refuses anything else as an instance-identifier. */
+static void test_rfc7950_9_13_error_path_names_no_bare_list(void **state)
+{
+    (void)state;
+    assert_fault_path(ALIAS("\"target-prefix\":[\"192.0.2.0/24\"]"), CLIENT_PATH "/aliases");
+    assert_fault_path(ALIAS("\"name\":\"n/'\",\"target-prefix\":[\"192.0.2.0/33\"]"),
+                      CLIENT_PATH "/aliases/alias[name=\"n/'\"]");
+    assert_fault_path(ALIAS("\"name\":\"n\",\"target-port-range\":[{\"upper-port\":8}]"),
+                      CLIENT_PATH "/aliases/alias[name='n']");
+    assert_fault_path(ACE(IPV4, "\"udp\":{\"length\":70000}", DROP),
+                      CLIENT_PATH "/acls/acl[name='a']/aces/ace[name='r']/matches/udp/length");
+}
+
 static void test_nodes_are_found_by_name(void **state)
 {
     struct yang_node data, client, acls, acl, type, statistics;
@@ -165,6 +188,7 @@ int main(void)
         cmocka_unit_test(test_rfc8783_7_2_an_example_has_neither_fragment_nor_flags_bitmask),
         cmocka_unit_test(test_rfc8783_7_2_error_tags),
         cmocka_unit_test(test_rfc8040_4_6_1_plain_patch_merges),
+        cmocka_unit_test(test_rfc7950_9_13_error_path_names_no_bare_list),
         cmocka_unit_test(test_nodes_are_found_by_name),
     };
 
