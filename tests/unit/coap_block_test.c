@@ -1,5 +1,6 @@
 /* Bodies in blocks, RFC 7959: Block1 and Block2 of a server, Block2 of a client. */
 /* links: coap log */
+#include "gateway/coap/blockwise.h"
 #include "tests/unit/coap_raw.h"
 
 #define OPTION_ETAG 4
@@ -421,9 +422,43 @@ static void test_body_changes_midway(void **state)
 
 #define with_raw(name) cmocka_unit_test_setup_teardown(name, begin, end_raw)
 
+/* A path and, behind it, queries: which of the words are which must show. */
+static void key_of(uint8_t key[REQUEST_KEY_SIZE], const char *const *words, size_t count, size_t path_count)
+{
+    struct dots_request request = {.path_count = path_count, .query_count = count - path_count};
+    for (size_t i = 0; i < count; i++)
+        *(i < path_count ? &request.path[i] : &request.query[i - path_count]) =
+            (struct dots_option){.at = (const void *)words[i], .length = strlen(words[i])};
+    blockwise_key(key, DOTS_GET, &request);
+}
+
+static void test_no_two_requests_have_the_same_key(void **state)
+{
+    (void)state;
+    static const char *const few[] = {"a", "b", "c"}, *const joined[] = {"ab", "c"},
+                             *const empty[] = {"a", "b", "c", ""};
+    char word[201];
+    const char *const many[] = {word, "b", "c"};
+    uint8_t keys[8][REQUEST_KEY_SIZE];
+    memset(word, 'x', sizeof word - 1);
+    word[sizeof word - 1] = '\0';
+    key_of(keys[0], few, 3, 3);
+    key_of(keys[1], few, 3, 2);
+    key_of(keys[2], few, 3, 1);
+    key_of(keys[3], joined, 2, 2);
+    key_of(keys[4], empty, 4, 4);
+    key_of(keys[5], many, 3, 3); /* too long to be kept as it is */
+    key_of(keys[6], many, 3, 2);
+    key_of(keys[7], many, 3, 1);
+    for (size_t i = 0; i < 8; i++)
+        for (size_t j = 0; j < i; j++)
+            assert_memory_not_equal(keys[i], keys[j], REQUEST_KEY_SIZE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_two_requests_have_the_same_key),
         with_raw(test_rfc7959_2_3_body_in_pieces),
         with_raw(test_body_of_one_piece),
         with_raw(test_repeated_piece),
