@@ -26,7 +26,7 @@ static bool same_value(const struct config_key *key, const struct config_type *t
 {
     if (type == &config_type_map)
         return same_keys(key->keys, a, b);
-    if (type == &config_type_secret || type == &config_type_tickets)
+    if (type->release == config_bytes_release)
         return same_bytes(a, b);
     if (type->release == config_text_release)
         return same_text(*(char *const *)a, *(char *const *)b);

@@ -185,16 +185,17 @@ static void program_describe(const struct config_key *key, char *buffer, size_t 
 const struct config_type config_type_program = {
     .decode = program_decode, .release = config_text_release, .describe = program_describe};
 
-static int secret_decode(struct loader *loader, const struct config_key *key, const struct node *node, void *field)
+int config_secret_read(struct loader *loader, const struct config_key *key, const struct node *node, size_t max,
+                       config_secret_parse_h parse, struct config_bytes *field)
 {
     struct config_bytes content = {0};
-    char reason[160], *path = config_path(loader, key, node);
+    char reason[192], *path = config_path(loader, key, node);
     int result = path ? 0 : -1;
 
     if (path && loader->read_files) {
-        result = config_file_read(path, PSK_FILE_MAX, &content, reason, sizeof(reason));
+        result = config_file_read(path, max, &content, reason, sizeof(reason));
         if (result == 0)
-            result = config_psk_parse((const char *)content.at, content.length, field, reason, sizeof(reason));
+            result = parse((const char *)content.at, content.length, field, reason, sizeof(reason));
         if (result == 0)
             config_warn_open(loader, path);
         else
@@ -205,10 +206,15 @@ static int secret_decode(struct loader *loader, const struct config_key *key, co
     return result;
 }
 
-static void secret_release(const struct config_key *key, void *field)
+void config_bytes_release(const struct config_key *key, void *field)
 {
     (void)key;
     config_bytes_free(field);
+}
+
+static int secret_decode(struct loader *loader, const struct config_key *key, const struct node *node, void *field)
+{
+    return config_secret_read(loader, key, node, PSK_FILE_MAX, config_psk_parse, field);
 }
 
 static void secret_describe(const struct config_key *key, char *buffer, size_t size)
@@ -218,4 +224,4 @@ static void secret_describe(const struct config_key *key, char *buffer, size_t s
 }
 
 const struct config_type config_type_secret = {
-    .decode = secret_decode, .release = secret_release, .describe = secret_describe};
+    .decode = secret_decode, .release = config_bytes_release, .describe = secret_describe};

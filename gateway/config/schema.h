@@ -90,6 +90,14 @@ int config_expected(struct loader *loader, const struct config_key *key, const s
 int config_digits(const char **text, uint64_t *value);
 /* The absolute path that stands at a node, to be freed; NULL after a fault. */
 char *config_path(struct loader *loader, const struct config_key *key, const struct node *node);
+/* What config_psk_parse and config_tickets_parse are. */
+typedef int (*config_secret_parse_h)(const char *text, size_t length, struct config_bytes *field, char *reason,
+                                     size_t size);
+/* Reads the file whose path stands at a node, at most max bytes, and wipes what it read. 0, or -1 after a fault. */
+int config_secret_read(struct loader *loader, const struct config_key *key, const struct node *node, size_t max,
+                       config_secret_parse_h parse, struct config_bytes *field);
+/* The release of every type whose field is struct config_bytes. */
+void config_bytes_release(const struct config_key *key, void *field);
 /* The release of every type whose field is char *. */
 void config_text_release(const struct config_key *key, void *field);
 

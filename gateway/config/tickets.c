@@ -120,28 +120,7 @@ int config_tickets_parse(const char *text, size_t length, struct config_bytes *k
 
 static int tickets_decode(struct loader *loader, const struct config_key *key, const struct node *node, void *field)
 {
-    struct config_bytes content = {0};
-    char reason[192], *path = config_path(loader, key, node);
-    int result = path ? 0 : -1;
-
-    if (path && loader->read_files) {
-        result = config_file_read(path, TICKETS_FILE_MAX, &content, reason, sizeof(reason));
-        if (result == 0)
-            result = config_tickets_parse((const char *)content.at, content.length, field, reason, sizeof(reason));
-        if (result == 0)
-            config_warn_open(loader, path);
-        else
-            config_fault(loader, node, "%s: %s: %s", key->name, path, reason);
-    }
-    config_bytes_free(&content);
-    free(path);
-    return result;
-}
-
-static void tickets_release(const struct config_key *key, void *field)
-{
-    (void)key;
-    config_bytes_free(field);
+    return config_secret_read(loader, key, node, TICKETS_FILE_MAX, config_tickets_parse, field);
 }
 
 static void tickets_describe(const struct config_key *key, char *buffer, size_t size)
@@ -151,4 +130,4 @@ static void tickets_describe(const struct config_key *key, char *buffer, size_t 
 }
 
 const struct config_type config_type_tickets = {
-    .decode = tickets_decode, .release = tickets_release, .describe = tickets_describe};
+    .decode = tickets_decode, .release = config_bytes_release, .describe = tickets_describe};
