@@ -30,8 +30,7 @@ static double measure(enum served_kind kind, bool tcp, size_t count, const struc
     settings.count = count;
     more = clients_connect(&settings);
     clients_ask(more, count, 32);
-    sleep(1); /* what closes has closed */
-    each = (process_resident_kib(served.pid) - resident) / (double)count;
+    each = (process_settled_kib(served.pid) - resident) / (double)count;
     clients_close(before);
     clients_close(more);
     served_stop(&served);
@@ -66,8 +65,7 @@ static double resident_after(const struct gateway *gateway, size_t first, size_t
 
     clients_ask(clients, clients_count * MITIGATIONS, 32);
     clients_close(clients);
-    sleep(2); /* all is observed upstream, and committed */
-    return process_resident_kib(gateway->pid);
+    return process_settled_kib(gateway->pid); /* all is observed upstream, and committed */
 }
 
 static void tell_mitigation(size_t count)

@@ -121,6 +121,7 @@ static void tell(const char *what, const char *kind, const struct figures *figur
 
 static pid_t start_debians(uint16_t port, bool proxy)
 {
+    pid_t pid;
     char text[16];
     const char *direct[] = {
         "coap-server-openssl", "-A", "127.0.0.1", "-p", text, "-v", "0", "-d", "1000", "-k", SERVED_PSK, NULL};
@@ -129,7 +130,9 @@ static pid_t start_debians(uint16_t port, bool proxy)
         ",proxy.example",      NULL};
 
     snprintf(text, sizeof(text), "%u", (unsigned)port);
-    return process_start(proxy ? relay : direct, "/dev/null");
+    pid = process_start(proxy ? relay : direct, "/dev/null");
+    port_wait((uint16_t)(port + 1)); /* which it opens last */
+    return pid;
 }
 
 static void measure_debians(bool tcp, size_t requests, struct figures *figures)
@@ -138,7 +141,6 @@ static void measure_debians(bool tcp, size_t requests, struct figures *figures)
     struct target target = {.pid = start_debians(port, false), .port = (uint16_t)(port + 1), .tcp = tcp};
     struct clients_settings how = {.request = requests_same};
 
-    usleep(300000);
     measure(&target, &how, requests, figures);
     process_stop(target.pid, SIGKILL);
 }
@@ -153,7 +155,6 @@ static void measure_proxy(bool tcp, size_t requests, struct figures *figures)
 
     target.upstream = start_debians(upstream, false);
     target.pid = start_debians(port, true);
-    usleep(300000);
     measure(&target, &how, requests, figures);
     process_stop(target.pid, SIGKILL);
     process_stop(target.upstream, SIGKILL);

@@ -28,8 +28,6 @@
 #define UPSTREAM                                                                                                     \
     "upstreams: [{name: up, servers: [{host: dots.example, port: %u, addresses: [127.0.0.1]}], transports: [udp],\n" \
     "   identity: client, credentials: {psk: gateway, key-file: bench.psk}}]\n"
-#define POLL 1000      /* us */
-#define START_MAX 60e6 /* us */
 #define MITIGATOR "mitigators: [{name: none, driver: notify, exec: /bin/true}]\n"
 
 static void fail(const char *why)
@@ -105,33 +103,11 @@ void gateway_make_tls(struct gateway *gateway, uint16_t upstream, const struct p
     fclose(file);
 }
 
-/* A socket, or -1. */
-static int connect_to(uint16_t port)
-{
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int descriptor = socket(AF_INET, SOCK_STREAM, 0);
-
-    if (connect(descriptor, (struct sockaddr *)&address, sizeof(address)) == 0)
-        return descriptor;
-    close(descriptor);
-    return -1;
-}
-
-static bool listens(uint16_t port)
-{
-    int descriptor = connect_to(port);
-
-    if (descriptor >= 0)
-        close(descriptor);
-    return descriptor >= 0;
-}
-
 double gateway_metric(const struct gateway *gateway, const char *name)
 {
     static const char get[] = "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
     static char page[1 << 18];
-    int descriptor = connect_to(gateway->metrics);
+    int descriptor = port_connect(gateway->metrics);
     size_t length = 0, name_length = strlen(name);
     ssize_t got = 0;
 
@@ -157,10 +133,7 @@ void gateway_start(struct gateway *gateway)
     snprintf(file, sizeof(file), "%s/dotsgw.yaml", gateway->folder);
     snprintf(log, sizeof(log), "%s/log", gateway->folder);
     gateway->pid = process_start(command, log);
-    for (double begun = now_us(); !listens(gateway->port); usleep(POLL)) {
-        if (now_us() - begun > START_MAX)
-            fail("dotsgw does not start");
-    }
+    port_wait(gateway->port);
 }
 
 void gateway_stop(const struct gateway *gateway, int signal)

@@ -15,6 +15,9 @@
 
 #define PORT_FIRST 20000
 #define PORTS 10000
+#define POLL 1000      /* us */
+#define START_MAX 60e6 /* us */
+#define SETTLED 200000 /* us without a change */
 
 static void fail(const char *why)
 {
@@ -80,6 +83,18 @@ double process_resident_kib(pid_t pid)
     return status_kib(pid, "VmRSS:");
 }
 
+double process_settled_kib(pid_t pid)
+{
+    double kib = process_resident_kib(pid), before;
+
+    do {
+        before = kib;
+        usleep(SETTLED);
+        kib = process_resident_kib(pid);
+    } while (kib < before || kib > before);
+    return kib;
+}
+
 double process_peak_kib(pid_t pid)
 {
     return status_kib(pid, "VmHWM:");
@@ -110,6 +125,29 @@ uint16_t port_free(unsigned more)
     }
     fail("no free port");
     return 0;
+}
+
+int port_connect(uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int descriptor = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (connect(descriptor, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return descriptor;
+    close(descriptor);
+    return -1;
+}
+
+void port_wait(uint16_t port)
+{
+    int descriptor;
+
+    for (double begun = now_us(); (descriptor = port_connect(port)) < 0; usleep(POLL)) {
+        if (now_us() - begun > START_MAX)
+            fail("a server does not start");
+    }
+    close(descriptor);
 }
 
 double now_us(void)
