@@ -71,33 +71,41 @@ static const char *target_name(const struct gateway *gateway, const struct insta
     return gateway->targets.at[install_cuid(install)->target].name;
 }
 
-void gateway_job_start(void *arg, struct install *install)
-{
-    struct gateway *gateway = arg;
+/* What the relay says of a job, and its number as text. */
+struct job {
     struct install_request request;
     struct wire_scope scratch;
     char id[24];
+};
 
-    relay_install_request(install, clock_ms(), &request, &scratch);
-    snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
-    log_debug("job-start", LOG_REQUEST " mitigator %s: job %s", request.request, target_name(gateway, install), id);
+static void job_of(struct install *install, struct job *job)
+{
+    relay_install_request(install, clock_ms(), &job->request, &job->scratch);
+    snprintf(job->id, sizeof(job->id), "%llu", (unsigned long long)job->request.id);
+}
+
+void gateway_job_start(void *arg, struct install *install)
+{
+    struct gateway *gateway = arg;
+    struct job job;
+
+    job_of(install, &job);
+    log_debug("job-start", LOG_REQUEST " mitigator %s: job %s", job.request.request, target_name(gateway, install),
+              job.id);
     mitigator_start(driver_of(gateway, install), &(struct mitigator_job){
-                                                     .id = id,
-                                                     .client = request.client,
-                                                     .target = &request.scope->target,
-                                                     .lifetime = request.scope->lifetime,
-                                                     .attack_status = request.scope->attack_status,
+                                                     .id = job.id,
+                                                     .client = job.request.client,
+                                                     .target = &job.request.scope->target,
+                                                     .lifetime = job.request.scope->lifetime,
+                                                     .attack_status = job.request.scope->attack_status,
                                                  });
 }
 
 void gateway_job_stop(void *arg, struct install *install)
 {
-    struct install_request request;
-    struct wire_scope scratch;
-    char id[24];
+    struct job job;
 
-    relay_install_request(install, clock_ms(), &request, &scratch);
-    snprintf(id, sizeof(id), "%llu", (unsigned long long)request.id);
-    log_debug("job-stop", LOG_REQUEST " mitigator %s: job %s", request.request, target_name(arg, install), id);
-    mitigator_stop(driver_of(arg, install), id);
+    job_of(install, &job);
+    log_debug("job-stop", LOG_REQUEST " mitigator %s: job %s", job.request.request, target_name(arg, install), job.id);
+    mitigator_stop(driver_of(arg, install), job.id);
 }

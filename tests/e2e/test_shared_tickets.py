@@ -134,16 +134,20 @@ def test_a_broken_file_is_refused_by_the_reload_and_changes_nothing(make_pair, m
     assert resumed(second, make_session(second, web, "udp", "-sess_in", ticket), web, "udp")
 
 
+def assert_unknown(make_session, server, peers, tickets, transport):
+    """A certificate is proved, and gets 4.01; a PSK is not even that."""
+    session = make_session(server, peers[0], transport, "-sess_in", tickets[0])
+    assert session.get("cuid").text == "4.01"
+    session = make_session(server, peers[1], transport, "-sess_in", tickets[1])
+    assert session.get("cuid", seconds=3) is None
+    assert not server.logged(" session-up")
+
+
 def test_a_client_that_the_other_does_not_have_is_refused(make_pair, make_session, ticket_of, key, pki, transport):
-    """It was never there: a certificate is proved, and gets 4.01; a PSK is not even that."""
     web, shop = pki.certificate("web.test"), pki.psk("shop")
     first, second = make_pair([key], [key], [client_entry("other", "other.test", pki.psk("other"))])
     tickets = [ticket_of(first, each, transport) for each in (web, shop)]
-    session = make_session(second, web, transport, "-sess_in", tickets[0])
-    assert session.get("cuid").text == "4.01"
-    session = make_session(second, shop, transport, "-sess_in", tickets[1])
-    assert session.get("cuid", seconds=3) is None
-    assert not second.logged(" session-up")
+    assert_unknown(make_session, second, (web, shop), tickets, transport)
 
 
 def test_a_client_that_is_removed_does_not_come_back(make_pair, make_session, ticket_of, key, pki, transport):
@@ -151,11 +155,7 @@ def test_a_client_that_is_removed_does_not_come_back(make_pair, make_session, ti
     first, second = make_pair([key], [key])
     tickets = [ticket_of(first, each, transport) for each in (web, shop)]
     second.reload(clients=[client_entry("other", "other.test", pki.psk("other"))])
-    session = make_session(second, web, transport, "-sess_in", tickets[0])
-    assert session.get("cuid").text == "4.01"
-    session = make_session(second, shop, transport, "-sess_in", tickets[1])
-    assert session.get("cuid", seconds=3) is None
-    assert not second.logged(" session-up")
+    assert_unknown(make_session, second, (web, shop), tickets, transport)
 
 
 def test_another_key_of_a_psk_or_other_anchors_end_its_tickets(make_pair, make_session, ticket_of, key, pki, transport):

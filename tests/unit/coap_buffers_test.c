@@ -10,7 +10,7 @@
 
 static const uint8_t ask[] = {0x40, 0x01, 0x00, 0x00, 0xb1, 'x'}; /* CON GET /x, RFC 7252 section 3 */
 
-static void connect_raw(enum dots_transport transport)
+static void prepare_raw(enum dots_transport transport)
 {
     struct dots_endpoint_settings of_south = south_settings();
     south.endpoint = open_endpoint(&of_south);
@@ -19,6 +19,11 @@ static void connect_raw(enum dots_transport transport)
     raw_open(transport, listen_on(south.endpoint, "127.0.0.1", transport));
     SSL_set_psk_client_callback(raw.ssl, raw_psk);
     assert_int_equal(SSL_set_cipher_list(raw.ssl, "ECDHE-PSK-CHACHA20-POLY1305"), 1);
+}
+
+static void connect_raw(enum dots_transport transport)
+{
+    prepare_raw(transport);
     raw_start();
     run_until(raw_connected);
 }
@@ -94,13 +99,7 @@ static void test_rfc6347_4_2_4_last_flight_again_from_idle(void **state)
 {
     (void)state;
     char lost[1500];
-    struct dots_endpoint_settings of_south = south_settings();
-    south.endpoint = open_endpoint(&of_south);
-    south.on_request = answer_now;
-    south.answer = text_response(DOTS_CODE(2, 5), "here");
-    raw_open(DOTS_UDP, listen_on(south.endpoint, "127.0.0.1", DOTS_UDP));
-    SSL_set_psk_client_callback(raw.ssl, raw_psk);
-    assert_int_equal(SSL_set_cipher_list(raw.ssl, "ECDHE-PSK-CHACHA20-POLY1305"), 1);
+    prepare_raw(DOTS_UDP);
     SSL_set_connect_state(raw.ssl);
     while (south.ups == 0) {
         SSL_do_handshake(raw.ssl);
