@@ -65,7 +65,8 @@ static void keep_named(const struct yang *yang, char *path)
             return;
         }
         if (quote) {
-            quote = here == quote ? '\0' : quote;
+            if (here == quote)
+                quote = '\0';
         } else if (here == '\'' || here == '"') {
             quote = here;
         } else if (here == '[' || here == ']') {
