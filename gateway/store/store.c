@@ -18,6 +18,8 @@ struct store {
     struct database *database;
     int lock; /* descriptor */
     uv_async_t async;
+    uv_prepare_t turn_end; /* active when something was submitted in this turn of the loop */
+    unsigned handles;
     struct batch *open;
     uint64_t submitted; /* sequence of the last batch */
     uint64_t told;      /* sequence on_commit was last called with */
@@ -43,6 +45,14 @@ static void async_called(uv_async_t *async)
         return;
     store->told = committed;
     store->on_commit(store->on_commit_arg, committed);
+}
+
+/* Before the loop waits: what was submitted in the turn wakes the writer once. */
+static void turn_ends(uv_prepare_t *turn_end)
+{
+    struct store *store = turn_end->data;
+    uv_prepare_stop(turn_end);
+    writer_wake(&store->writer);
 }
 
 static struct database *open_database(const char *directory, char *error, size_t error_size)
@@ -83,7 +93,9 @@ struct store *store_open(uv_loop_t *loop, const char *directory, void (*on_commi
         snprintf(error, error_size, "cannot start the writer of %s: %s", directory, uv_strerror(result));
         goto fail;
     }
-    store->async.data = store;
+    uv_prepare_init(loop, &store->turn_end);
+    store->handles = 2;
+    store->async.data = store->turn_end.data = store;
     return store;
 
 fail:
@@ -139,6 +151,7 @@ uint64_t store_submit(struct store *store)
         store->open->sequence = ++store->submitted;
         writer_submit(&store->writer, store->open);
         store->open = NULL;
+        uv_prepare_start(&store->turn_end, turn_ends);
     }
     return store->submitted;
 }
@@ -163,9 +176,11 @@ void store_retry_every(struct store *store, uint64_t milliseconds)
     atomic_store(&store->writer.retry_ns, milliseconds * 1000000);
 }
 
-static void async_closed(uv_handle_t *handle)
+static void handle_closed(uv_handle_t *handle)
 {
     struct store *store = handle->data;
+    if (--store->handles > 0)
+        return;
     void (*on_closed)(void *arg) = store->on_closed;
     void *arg = store->on_closed_arg;
     free(store);
@@ -182,5 +197,6 @@ void store_close(struct store *store, void (*on_closed)(void *arg), void *arg)
     database_close(store->database);
     close(store->lock);
     batch_free(store->open);
-    uv_close((uv_handle_t *)&store->async, async_closed);
+    uv_close((uv_handle_t *)&store->async, handle_closed);
+    uv_close((uv_handle_t *)&store->turn_end, handle_closed);
 }

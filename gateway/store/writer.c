@@ -9,25 +9,19 @@
 #define SECOND UINT64_C(1000000000)
 #define LAST_TRIES 5 /* that closing gives a disk which fails, each after a pause */
 
-/* What the thread is trying to commit, in order. */
-struct load {
-    struct batch *first, *last;
-};
-
-/* Under lock. */
-static void take(struct writer *writer, struct load *load)
+static void move(struct batches *to, struct batches *from)
 {
-    if (!writer->first)
+    if (!from->first)
         return;
-    if (load->last)
-        load->last->next = writer->first;
+    if (to->last)
+        to->last->next = from->first;
     else
-        load->first = writer->first;
-    load->last = writer->last;
-    writer->first = writer->last = NULL;
+        to->first = from->first;
+    to->last = from->last;
+    from->first = from->last = NULL;
 }
 
-static size_t drop(struct writer *writer, struct load *load)
+static size_t drop(struct writer *writer, struct batches *load)
 {
     size_t count = 0;
     for (struct batch *next; load->first; load->first = next, count++) {
@@ -39,7 +33,7 @@ static size_t drop(struct writer *writer, struct load *load)
     return count;
 }
 
-static void commit(struct writer *writer, struct load *load)
+static void commit(struct writer *writer, struct batches *load)
 {
     uv_mutex_lock(&writer->database_lock);
     bool done = database_commit(writer->database, load->first);
@@ -78,17 +72,17 @@ static bool pause_while_closing(struct writer *writer, unsigned *tries)
 static void run(void *arg)
 {
     struct writer *writer = arg;
-    struct load load = {NULL, NULL};
+    struct batches load = {NULL, NULL};
     unsigned tries = 0;
     uv_mutex_lock(&writer->lock);
     for (;;) {
-        while (!writer->first && !load.first && !writer->closing)
+        while (!writer->gathered.first && !load.first && !writer->closing)
             uv_cond_wait(&writer->wake, &writer->lock);
         if (load.first && !writer->closing)
             pause_before_retry(writer);
         if (load.first && writer->closing && !pause_while_closing(writer, &tries))
             break;
-        take(writer, &load);
+        move(&load, &writer->gathered);
         if (!load.first)
             break; /* closing, and nothing is left */
         uv_mutex_unlock(&writer->lock);
@@ -141,12 +135,13 @@ void writer_submit(struct writer *writer, struct batch *batch)
 {
     batch->next = NULL;
     atomic_fetch_add(&writer->queued, batch_size(batch));
+    move(&writer->coming, &(struct batches){batch, batch});
+}
+
+void writer_wake(struct writer *writer)
+{
     uv_mutex_lock(&writer->lock);
-    if (writer->last)
-        writer->last->next = batch;
-    else
-        writer->first = batch;
-    writer->last = batch;
+    move(&writer->gathered, &writer->coming);
     uv_mutex_unlock(&writer->lock);
     uv_cond_signal(&writer->wake); /* behind the lock, or the writer wakes to wait for it */
 }
@@ -154,6 +149,7 @@ void writer_submit(struct writer *writer, struct batch *batch)
 void writer_stop(struct writer *writer)
 {
     uv_mutex_lock(&writer->lock);
+    move(&writer->gathered, &writer->coming);
     writer->closing = true;
     uv_cond_signal(&writer->wake);
     uv_mutex_unlock(&writer->lock);

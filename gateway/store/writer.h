@@ -13,6 +13,10 @@
 #include "gateway/store/batch.h"
 #include "gateway/store/database.h"
 
+struct batches {
+    struct batch *first, *last;
+};
+
 struct writer {
     struct database *database; /* used under database_lock */
     uv_mutex_t database_lock;
@@ -20,9 +24,10 @@ struct writer {
     void *arg;
 
     uv_thread_t thread;
-    uv_mutex_t lock; /* of first, last, closing */
+    uv_mutex_t lock; /* of gathered, closing */
     uv_cond_t wake;
-    struct batch *first, *last; /* submitted; not yet taken by the thread */
+    struct batches coming;   /* submitted in this turn; the loop's own */
+    struct batches gathered; /* handed over, not yet taken by the thread */
     bool closing;
 
     atomic_uint_fast64_t committed; /* highest sequence on disk */
@@ -34,8 +39,11 @@ struct writer {
 /* Starts the thread. 0 or a negative libuv error. The database stays the caller's. */
 int writer_start(struct writer *writer, struct database *database, void (*progress)(void *arg), void *arg);
 
-/* Takes the batch over. */
+/* Takes the batch over; the thread has it at the next writer_wake(). Both are for one thread, the loop's. */
 void writer_submit(struct writer *writer, struct batch *batch);
+
+/* Hands what was submitted to the thread. Once for many: waking it costs more than a small batch. */
+void writer_wake(struct writer *writer);
 
 /* Commits what was submitted and ends the thread. When the disk still fails it is given five
  * more tries (5 s), then what is left (none of it acknowledged) is counted in the log and dropped. */
