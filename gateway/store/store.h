@@ -59,8 +59,9 @@ int store_delete(struct store *store, enum store_table table, const char *key, s
 int store_delete_range(struct store *store, enum store_table table, const char *first, size_t first_length,
                        const char *end, size_t end_length);
 
-/* Hands the open batch to the writer, whole: after a crash all of it is there or nothing.
- * Returns its sequence (1, 2, ...); with an empty batch the sequence of the last one submitted. */
+/* Closes the open batch: after a crash all of it is there or nothing. The writer has it before the loop waits the next
+ * time: the loop has to run. Returns its sequence (1, 2, ...); with an empty batch the sequence of the last one
+ * submitted. */
 uint64_t store_submit(struct store *store);
 
 /* The highest sequence known to be on disk. */
