@@ -315,7 +315,7 @@ static void test_closing_tells_all_that_waits(void **state)
 {
     struct fixture *fixture = *state;
     char id[16];
-    write_program(fixture, "slow", "sleep 0.05\ncat >$D/seen\necho end >>$D/seen");
+    write_program(fixture, "slow", "while [ ! -e $D/go ]; do sleep 0.01; done\ncat >$D/seen\necho end >>$D/seen");
     fixture_open(fixture, false, &quick);
     WAIT(fixture, log_count("mitigator-started") == 1);
     for (int i = 0; i < 3000; i++) {
@@ -327,6 +327,7 @@ static void test_closing_tells_all_that_waits(void **state)
     assert_int_equal(start_job(fixture, "late", 60), -EINVAL);
     mitigator_stop(mitigator, "job-1");
     fixture->mitigator = NULL;
+    make_file(fixture, "go");
     WAIT(fixture, fixture->closed);
     assert_int_equal(count_in(contents(fixture, "seen"), "\"op\":\"start\""), 3000);
     assert_int_equal(count_in(contents(fixture, "seen"), "\n"), 3001);
